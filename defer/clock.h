@@ -1,0 +1,173 @@
+#pragma once
+// Time: what o'clock it is, and "call this later".
+//
+// A Clock belongs to one thread and all of its functions are called there. Reactors are clocks; ManualClock is one for
+// tests. Times come from CLOCK_MONOTONIC: wall-clock jumps change nothing, and time that the machine spends suspended does not count.
+// Cost: one allocation per call; schedule, cancel and reset are O(log n), a reset to a later time is one store.
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "bine/defer/function.h"
+#include "bine/defer/fwd.h"
+#include "bine/defer/owner.h"
+#include "bine/log/export.h"
+
+namespace bine::inline v0 {
+
+using Duration = std::chrono::nanoseconds;
+using TimePoint = std::chrono::time_point<std::chrono::steady_clock, Duration>;
+
+class Clock;
+namespace detail {
+
+class TimerOwnership;
+
+/// Where a timer waits: implemented by the timer heap of a reactor or of a ManualClock.
+class BINE_EXPORT TimerQueue {
+public:
+    virtual void timerChanged(struct Timer& timer) = 0;  ///< timer.when and timer.sequence are new
+    virtual void timerCancelled(struct Timer& timer) = 0;
+    virtual TimePoint timerNow() const = 0;
+
+protected:
+    ~TimerQueue() = default;
+};
+
+/// One delayed call. Counted (not atomically): by its handles, and by the queue while it is pending there.
+struct BINE_EXPORT Timer {
+    enum class State : std::uint8_t { pending, called, cancelled };
+
+    TimePoint when{};               ///< when it is due
+    std::uint64_t sequence = 0;     ///< order among equals
+    TimerQueue* queue = nullptr;    ///< null once it is called, cancelled, or the clock is gone
+    std::uint32_t references = 0;
+    std::uint32_t position = 0;     ///< the queue's own
+    State state = State::pending;
+    bool immediate = false;         ///< scheduled with zero delay: waits in a FIFO, not in the heap
+    TimerOwnership* owners = nullptr;
+    Function<void()> call;
+    std::source_location where;
+
+    void cancel();                  ///< releases the callable at once; no effect unless pending
+    void dropOwners() noexcept;
+};
+
+BINE_EXPORT Timer* newTimer();
+BINE_EXPORT void destroyTimer(Timer* timer) noexcept;
+BINE_EXPORT void addTimerOwner(Timer& timer, OwnerHook& hook);
+BINE_EXPORT Duration checkedDelay(std::chrono::duration<long double> delay);
+
+}  // namespace detail
+
+/// A delay and the place in the source that asked for it. Anything that counts time converts to it: 5s, 20ms, duration<double>.
+class Delay {
+public:
+    template <class Rep, class Period>
+    Delay(std::chrono::duration<Rep, Period> delay, std::source_location where = std::source_location::current())
+        : where_(where) {
+        if constexpr (std::is_floating_point_v<Rep> || std::ratio_greater_v<Period, std::ratio<1>>)
+            value_ = detail::checkedDelay(delay);
+        else
+            value_ = delay;
+    }
+    Duration value() const { return value_; }
+    std::source_location where() const { return where_; }
+
+private:
+    Duration value_{};
+    std::source_location where_;
+};
+
+/// A handle to a call that waits for its time (IDelayedCall). Copies share the call. Safe to use after the clock is gone: then the call is cancelled.
+/// Dropping every handle does not cancel.
+class BINE_EXPORT DelayedCall {
+public:
+    DelayedCall() = default;
+    explicit DelayedCall(detail::Timer& timer) noexcept : timer_(&timer) { ++timer.references; }
+    DelayedCall(const DelayedCall& other) noexcept : timer_(other.timer_) {
+        if (timer_) ++timer_->references;
+    }
+    DelayedCall(DelayedCall&& other) noexcept : timer_(std::exchange(other.timer_, nullptr)) {}
+    DelayedCall& operator=(DelayedCall other) noexcept {
+        std::swap(timer_, other.timer_);
+        return *this;
+    }
+    ~DelayedCall() { release(); }
+
+    /// True while the call still waits: false inside its own body, after it, and after cancel().
+    bool active() const noexcept { return timer_ && timer_->state == detail::Timer::State::pending; }
+    explicit operator bool() const noexcept { return timer_ != nullptr; }
+
+    /// Forgets the call and releases its captures now. Throws AlreadyCalled or AlreadyCancelled if it no longer waits.
+    void cancel();
+    /// The call runs `delay` from now, earlier or later than before. Throws as cancel() does; negative delays are std::invalid_argument.
+    void reset(Delay delay);
+    /// Moves the call by `by`, which may be negative. Throws as cancel() does.
+    void delay(Delay by);
+    /// When it is due, or was.
+    TimePoint getTime() const;
+    /// Where in the source it was scheduled.
+    std::source_location where() const;
+
+    /// For implementers of clocks. REQUIRES: not empty.
+    detail::Timer& timer() const noexcept { return *timer_; }
+
+    /// Cancelled when `owner` dies.
+    template <class X>
+    DelayedCall ownedBy(X& owner) const {
+        if (active()) detail::addTimerOwner(*timer_, detail::hookOf(owner));
+        return *this;
+    }
+    template <class X>
+    DelayedCall ownedBy(X* owner) const {
+        return ownedBy(*owner);
+    }
+
+private:
+    detail::Timer& pending() const;
+    void release() noexcept {
+        if (timer_ && --timer_->references == 0) detail::destroyTimer(timer_);
+    }
+    detail::Timer* timer_ = nullptr;
+};
+
+/// A source of time that can call back (IReactorTime).
+class BINE_EXPORT Clock {
+public:
+    virtual ~Clock();
+    virtual TimePoint now() const = 0;
+
+    /// Calls f(args...) once, not earlier than `delay` from now; a zero delay means a later turn of the loop, never now. Equal times keep
+    /// the order of the calls. An exception from f is logged. Negative delays throw std::invalid_argument.
+    template <class F, class... Args>
+    DelayedCall callLater(Delay delay, F&& f, Args&&... args) {
+        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>&...>>::value,
+                      "callLater cannot wait for a Deferred: use deferLater(), or a callable that returns void");
+        if constexpr (sizeof...(Args) == 0) {
+            return scheduleCall(delay, Function<void()>(std::forward<F>(f)));
+        } else {
+            return scheduleCall(delay, [f = std::decay_t<F>(std::forward<F>(f)),
+                                        ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable {
+                std::move(f)(std::move(args)...);
+            });
+        }
+    }
+
+    /// The calls that wait, in no particular order.
+    virtual std::vector<DelayedCall> getDelayedCalls() const = 0;
+
+protected:
+    /// Takes a timer whose `when` and `where` are set; keeps a reference until it is called or cancelled.
+    virtual void schedule(detail::Timer& timer) = 0;
+
+private:
+    DelayedCall scheduleCall(Delay delay, Function<void()> call);
+};
+
+}  // namespace bine::inline v0

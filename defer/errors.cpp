@@ -1,0 +1,61 @@
+#include "bine/defer/errors.h"
+
+#include <cstdio>
+
+namespace bine::inline v0 {
+namespace {
+
+std::string seconds(std::chrono::nanoseconds duration) {
+    char text[48];
+    std::snprintf(text, sizeof text, "%.9g s", std::chrono::duration<double>(duration).count());
+    return text;
+}
+
+}  // namespace
+
+std::string detail::placeText(const std::source_location& where) {
+    if (where.line() == 0) return "an unknown place";
+    std::string text = std::string(where.file_name()) + ':' + std::to_string(where.line());
+    if (*where.function_name()) text += std::string(" in ") + where.function_name();
+    return text;
+}
+
+// The destructors are out of line: one home for each class's type information.
+Error::~Error() = default;
+std::string Error::userMessage() const { return what(); }
+bool Error::isTransient() const { return false; }
+std::string Error::phase() const { return {}; }
+
+CancelledError::CancelledError(const std::string& why) : Error(why) {}
+CancelledError::~CancelledError() = default;
+std::string CancelledError::userMessage() const { return "This was cancelled."; }
+
+AlreadyCalledError::AlreadyCalledError(const std::string& why) : Error(why) {}
+AlreadyCalledError::AlreadyCalledError(std::source_location created, std::source_location fired)
+    : Error("this Deferred has already been fired; made at " + detail::placeText(created) + ", first fired at " +
+            detail::placeText(fired)),
+      created_(created), fired_(fired) {}
+AlreadyCalledError::~AlreadyCalledError() = default;
+
+AbandonedError::AbandonedError(std::source_location created)
+    : Error("nobody will answer: the Resolver made at " + detail::placeText(created) + " died without firing"), created_(created) {}
+AbandonedError::~AbandonedError() = default;
+std::string AbandonedError::userMessage() const { return "This was given up before there was an answer."; }
+
+TimeoutError::TimeoutError(const std::string& why) : Error(why) {}
+TimeoutError::TimeoutError(std::chrono::nanoseconds duration) : TimeoutError("timed out after " + seconds(duration), duration) {}
+TimeoutError::TimeoutError(const std::string& why, std::chrono::nanoseconds duration) : Error(why), duration_(duration) {}
+TimeoutError::~TimeoutError() = default;
+std::string TimeoutError::userMessage() const { return "This took too long."; }
+bool TimeoutError::isTransient() const { return true; }
+
+NoCurrentExceptionError::NoCurrentExceptionError(const std::string& why) : Error(why) {}
+NoCurrentExceptionError::~NoCurrentExceptionError() = default;
+
+AlreadyCalled::AlreadyCalled(const std::string& why) : Error(why) {}
+AlreadyCalled::~AlreadyCalled() = default;
+
+AlreadyCancelled::AlreadyCancelled(const std::string& why) : Error(why) {}
+AlreadyCancelled::~AlreadyCancelled() = default;
+
+}  // namespace bine::inline v0

@@ -1,0 +1,47 @@
+#pragma once
+// ConnectAttempt: from "connect to this host" to a transport: resolving, trying one address after the other, the deadline. Internal; reactor's thread.
+//
+// Stands above the Network seam. The reactor's Room keeps it until it has ended.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "bine/defer/deferred.h"
+#include "bine/net/network.h"
+#include "bine/net/room.h"
+
+namespace bine::inline v0::detail {
+
+class ConnectAttempt final : public Room::Member, public std::enable_shared_from_this<ConnectAttempt> {
+public:
+    ConnectAttempt(std::shared_ptr<Room> room, Address destination, StreamOptions options);
+    ~ConnectAttempt() override;
+
+    /// Begins in a later turn.
+    Deferred<std::shared_ptr<Transport>> start(Duration timeout);
+    /// Ends it with this reason, now. No effect once it has ended.
+    void fail(const Failure& reason);
+    void reactorStopped() override;
+
+private:
+    using Answer = Resolver<std::shared_ptr<Transport>>;
+
+    void begin();
+    void tryNext();
+    void resolved(std::vector<Address> addresses);
+    void connected(std::shared_ptr<Transport> transport);
+    bool leave() noexcept;
+
+    std::weak_ptr<Room> room_;
+    Address destination_;
+    StreamOptions options_;
+    std::vector<Address> addresses_;  // the next one last
+    std::unique_ptr<Answer> answer_;  // null once it has ended
+    DelayedCall begin_;
+    DelayedCall deadline_;
+    DeferredRef step_;  // resolving or connecting
+    std::unique_ptr<Failure> lastError_;
+};
+
+}  // namespace bine::inline v0::detail

@@ -1,0 +1,60 @@
+#include "bine/net/protocol.h"
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+#include "bine/net/factory.h"
+
+namespace bine::inline v0 {
+
+namespace detail {
+
+std::string className(const std::type_info& type) {
+    int status = 0;
+    char* text = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
+    std::string name = status == 0 && text ? text : type.name();
+    std::free(text);
+    // The last component outside of template arguments and of the argument lists of local classes.
+    int nested = 0;
+    std::size_t begin = 0;
+    std::size_t end = name.size();
+    for (std::size_t i = 0; i < name.size(); ++i) {
+        if (name[i] == '<' || name[i] == '(') {
+            if (nested++ == 0) end = i;
+        } else if (name[i] == '>' || name[i] == ')') {
+            --nested;
+        } else if (nested == 0 && name[i] == ':') {
+            begin = i + 1;
+            end = name.size();
+        }
+    }
+    return end > begin ? name.substr(begin, end - begin) : name;
+}
+
+}  // namespace detail
+
+Protocol::Protocol() = default;
+
+Protocol::~Protocol() = default;
+
+void Protocol::makeConnection(const std::shared_ptr<Transport>& transport) {
+    if (!transport) throw std::invalid_argument("makeConnection: there is no transport");
+    transport->attachProtocol(transport, shared_from_this());
+}
+
+void Protocol::dataReceived(std::string_view) {}
+void Protocol::connectionLost(const Failure&) {}
+std::string Protocol::logPrefix() const { return detail::className(typeid(*this)); }
+
+detail::OwnerHook& Protocol::ownerHook() {
+    if (!hook_) hook_ = std::make_unique<detail::OwnerHook>();
+    return *hook_;
+}
+
+void Protocol::endScope() {
+    if (hook_) hook_->die();
+}
+
+}  // namespace bine::inline v0

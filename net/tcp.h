@@ -1,0 +1,175 @@
+#pragma once
+// TCP: connectors and listening ports (IReactorTCP).
+//
+// Reactor's thread only. Connector and ListeningPort are handles: copies mean the same thing, dropping them changes nothing, and they are safe to use
+// after the reactor's death. TCP_NODELAY is on for all connections (Twisted has it off: with small writes coalesced by the
+// reactor, Nagle's algorithm only adds latency); transport().as<TCPTransport>() changes it.
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bine/defer/clock.h"
+#include "bine/defer/deferred.h"
+#include "bine/defer/owner.h"
+#include "bine/log/export.h"
+#include "bine/net/address.h"
+#include "bine/net/factory.h"
+#include "bine/net/half_close.h"
+#include "bine/net/protocol.h"
+
+namespace bine::inline v0 {
+
+class Reactor;
+
+namespace detail {
+class ConnectorState;
+class PortState;
+}  // namespace detail
+
+/// What a TCP transport can do beyond others: transport().as<TCPTransport>(). Of a closed one: false, and no effect.
+class BINE_EXPORT TCPTransport : public HalfCloseableTransport {
+public:
+    virtual bool getTcpNoDelay() const = 0;
+    virtual void setTcpNoDelay(bool on) = 0;
+    virtual bool getTcpKeepAlive() const = 0;
+    virtual void setTcpKeepAlive(bool on) = 0;
+
+protected:
+    ~TCPTransport() = default;
+};
+
+class BINE_EXPORT TCPClientOptions {
+public:
+    TCPClientOptions() {}
+    /// For the whole attempt, name resolution included: 30 s unless set.
+    TCPClientOptions& timeout(Delay timeout);
+    /// The local address to connect from; port 0: any.
+    TCPClientOptions& bindAddress(std::string_view host, Port port = 0) {
+        bindAddress_ = Address::of(host, port);
+        return *this;
+    }
+    Duration timeout() const noexcept { return timeout_; }
+    const std::optional<Address>& bindAddress() const noexcept { return bindAddress_; }
+
+private:
+    Duration timeout_ = std::chrono::seconds(30);
+    std::optional<Address> bindAddress_;
+};
+
+class BINE_EXPORT TCPServerOptions {
+public:
+    TCPServerOptions() {}
+    /// The address to listen on, a literal: "0.0.0.0" unless set; "::1" and the like make an IPv6 port.
+    TCPServerOptions& interface(std::string_view host) {
+        interface_ = host;
+        return *this;
+    }
+    /// How many connections the kernel holds ready for accepting: 50 unless set.
+    TCPServerOptions& backlog(int connections) {
+        backlog_ = connections;
+        return *this;
+    }
+    const std::string& interface() const noexcept { return interface_; }
+    int backlog() const noexcept { return backlog_; }
+
+private:
+    std::string interface_ = "0.0.0.0";
+    int backlog_ = 50;
+};
+
+/// A client's way to its server, for one connection after the other (IConnector).
+class BINE_EXPORT Connector {
+public:
+    enum class State { disconnected, connecting, connected };
+
+    Connector() = default;
+    explicit Connector(std::shared_ptr<detail::ConnectorState> state) : state_(std::move(state)) {}
+
+    /// Begins an attempt. Throws std::logic_error unless disconnected. Once the reactor is gone it does nothing.
+    void connect();
+    /// Ends the attempt: clientConnectionFailed(UserError), now. Throws NotConnectingError unless connecting.
+    void stopConnecting();
+    /// stopConnecting(), or loseConnection() of the connection, or nothing.
+    void disconnect();
+    /// What was asked for: a name stays a name.
+    Address getDestination() const;
+    State state() const;
+    /// When `owner` dies: the attempt or the connection is aborted, and neither factory nor protocol hears more.
+    template <class X>
+    const Connector& ownedBy(X& owner) const {
+        own(detail::hookOf(owner));
+        return *this;
+    }
+    template <class X>
+    const Connector& ownedBy(X* owner) const {
+        return ownedBy(*owner);
+    }
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+    /// The same connector.
+    bool operator==(const Connector&) const = default;
+
+private:
+    void own(detail::OwnerHook& hook) const;
+    std::shared_ptr<detail::ConnectorState> state_;
+};
+
+/// A port that accepts connections (IListeningPort).
+class BINE_EXPORT ListeningPort {
+public:
+    ListeningPort() = default;
+    explicit ListeningPort(std::shared_ptr<detail::PortState> state) : state_(std::move(state)) {}
+
+    /// The address it listens on, or last did.
+    Address getHost() const;
+    bool listening() const;
+    /// Closes the port in a later turn, then fires; established connections stay. Fails if stopFactory() threw. Fires at once if it does not listen.
+    Deferred<> stopListening() const;
+    /// Listens again after stopListening(), on the port number it had. Throws CannotListenError; std::logic_error if it listens.
+    void startListening() const;
+    /// As stopListening(), at once, when `owner` dies. Established connections stay.
+    template <class X>
+    const ListeningPort& ownedBy(X& owner) const {
+        own(detail::hookOf(owner));
+        return *this;
+    }
+    template <class X>
+    const ListeningPort& ownedBy(X* owner) const {
+        return ownedBy(*owner);
+    }
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+    bool operator==(const ListeningPort&) const = default;
+
+private:
+    void own(detail::OwnerHook& hook) const;
+    std::shared_ptr<detail::PortState> state_;
+};
+
+/// Connects to a host, a literal or a name, and goes on for as long as the factory asks for it. The attempt begins in a later turn.
+BINE_EXPORT Connector connectTCP(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<ClientFactory> factory,
+                                 const TCPClientOptions& options = TCPClientOptions());
+
+/// Listens; port 0 picks one (see getHost()). Throws CannotListenError, InvalidAddressError.
+BINE_EXPORT ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> factory,
+                                    const TCPServerOptions& options = TCPServerOptions());
+
+/// One connection: fires with the protocol that the factory built, after its connectionMade(). Fails with ConnectErrors, DNSLookupError, NoProtocol or what
+/// buildProtocol() threw. Cancelling ends the attempt: ConnectingCancelledError.
+BINE_EXPORT Deferred<std::shared_ptr<Protocol>> connectFactory(Reactor& reactor, std::string_view host, Port port,
+                                                               std::shared_ptr<Factory> factory,
+                                                               const TCPClientOptions& options = TCPClientOptions());
+
+/// One connection for one protocol: fires with it, after its connectionMade(). Fails as connectFactory().
+template <class P>
+    requires std::derived_from<P, Protocol>
+Deferred<std::shared_ptr<P>> connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
+                                             const TCPClientOptions& options = TCPClientOptions()) {
+    auto factory = Factory::make([protocol](const Address&) { return protocol; });
+    factory->noisy = false;
+    return connectFactory(reactor, host, port, std::move(factory), options)
+        .addCallback([](std::shared_ptr<Protocol> made) { return std::static_pointer_cast<P>(std::move(made)); });
+}
+
+}  // namespace bine::inline v0

@@ -1,0 +1,46 @@
+#pragma once
+// AcceptingSocket: a listening descriptor and its accept loop. Internal; reactor's thread.
+//
+// Accepts one, hands it on, accepts the next, within the turn's budget; never busy, so a dialog opened while a connection is made leaves the port accepting.
+
+#include <cstdint>
+#include <memory>
+
+#include "bine/defer/clock.h"
+#include "bine/net/network.h"
+#include "bine/reactors/io_handler.h"
+
+namespace bine::inline v0::detail {
+
+class AcceptingSocket final : public IoHandler {
+public:
+    using Accepted = Function<void(std::shared_ptr<Transport>)>;
+
+    AcceptingSocket(Address address, Accepted accepted);
+    /// Takes over a listening, non-blocking socket.
+    void start(ReactorCore& core, int fd);
+    void close();
+
+    void ioReady(unsigned events) override;
+    void reactorStopped() override { close(); }
+    LogContext logContext() override { return LogContext("port " + address_.text()); }
+
+private:
+    enum class Outcome { accepted, again, blocked, starved };
+
+    Outcome acceptOne();
+    Outcome acceptFailed(int error);
+    Outcome turnOneAway();
+    void pause();
+
+    Address address_;
+    Accepted accepted_;
+    std::uint32_t sessions_ = 0;
+    bool starved_ = false;  // said so in the log
+    DelayedCall resume_;
+};
+
+/// Makes sure that this process holds a descriptor in reserve, which a port gives up for a moment to turn clients away when there are no more.
+void keepReserveDescriptor();
+
+}  // namespace bine::inline v0::detail

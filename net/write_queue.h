@@ -1,0 +1,57 @@
+#pragma once
+// WriteQueue: what is still to be sent on a descriptor. Internal; reactor's thread.
+//
+// Small writes are joined into chunks; large strings are kept as they came. Cost is linear in the bytes, whatever the sizes of writes and sends.
+// A connection has one only while something waits; queues come from and go back to a few that are kept per thread.
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bine/log/export.h"
+
+namespace bine::inline v0::detail {
+
+class BINE_EXPORT WriteQueue {
+public:
+    /// Strings from this size on are taken over rather than copied.
+    static constexpr std::size_t adoptFrom = 16 * 1024;
+    /// Small writes are joined up to this size.
+    static constexpr std::size_t chunkSize = 64 * 1024;
+    /// One send() hands the kernel at most this much, so that one connection does not take a whole turn.
+    static constexpr std::size_t sendAtMost = 1024 * 1024;
+
+    static std::unique_ptr<WriteQueue> take();
+    static void giveBack(std::unique_ptr<WriteQueue> queue) noexcept;
+
+    WriteQueue() = default;
+    WriteQueue(const WriteQueue&) = delete;
+    WriteQueue& operator=(const WriteQueue&) = delete;
+
+    void append(std::string_view data);
+    void adopt(std::string&& data);
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    void clear() noexcept;
+    /// Sends with as few system calls as possible what the socket takes now. 0, or the errno that ends the connection; "would block" and a kernel out of
+    /// buffers are no errors: then something is left.
+    int sendTo(int fd);
+    /// Sets `n` sent bytes aside.
+    void consume(std::size_t n) noexcept;
+    /// The first bytes, in one piece; for sinks that are no sockets.
+    std::string_view front() const noexcept;
+
+private:
+    std::string& tail(std::size_t more);
+
+    std::vector<std::string> chunks_;
+    std::size_t first_ = 0;   // chunks before it have been sent
+    std::size_t offset_ = 0;  // bytes of the first that have been sent
+    std::size_t size_ = 0;
+    bool joins_ = false;      // the last chunk may take more
+    std::string spare_;       // an empty one with room
+};
+
+}  // namespace bine::inline v0::detail

@@ -1,0 +1,96 @@
+#include "bine/protocols/finger.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "bine/net/errors.h"
+#include "bine/net/tcp.h"
+#include "bine/reactors/reactor.h"
+
+namespace bine::inline v0 {
+
+namespace {
+
+std::string inSeconds(Duration time) {
+    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
+    if (milliseconds < 1000) return std::to_string(milliseconds) + " ms";
+    return std::to_string(milliseconds / 1000) + (milliseconds < 2000 ? " second" : " seconds");
+}
+
+std::string inBytes(std::size_t bytes) {
+    return bytes >= 1024 && bytes % 1024 == 0 ? std::to_string(bytes / 1024) + " KiB" : std::to_string(bytes) + " bytes";
+}
+
+}  // namespace
+
+FingerOptions& FingerOptions::timeout(Delay timeout) {
+    const Duration duration = timeout.value();
+    if (duration <= Duration::zero()) throw std::invalid_argument("FingerOptions::timeout: a deadline is positive");
+    timeout_ = duration;
+    return *this;
+}
+
+Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options) {
+    const FingerQuery asked = FingerQuery::parse(query, options.port());
+    const auto client = std::make_shared<FingerClient>(reactor, asked, options);
+    auto answer = client->answer();
+    auto connecting = connectProtocol(reactor, asked.host(), asked.port(), client, TCPClientOptions().timeout(options.timeout()));
+    co_await std::move(connecting);
+    co_return co_await std::move(answer);
+}
+
+Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options) {
+    return askFinger(reactor, std::move(query), options).addCallback([](FingerAnswer answer) {
+        if (answer.complete()) return std::move(answer.text);
+        if (!answer.text.empty() && !answer.text.ends_with('\n')) answer.text += '\n';
+        return answer.text + "[" + answer.notice + "]\n";
+    });
+}
+
+FingerClient::FingerClient(Clock& clock, FingerQuery query, FingerOptions options)
+    : clock_(clock), query_(std::move(query)), options_(options), started_(clock.now()),
+      text_(options.maximum()), answer_([this](Resolver<FingerAnswer>&) { transport().abortConnection(); }) {}
+
+FingerClient::~FingerClient() = default;
+
+void FingerClient::connectionMade() {
+    const auto left = (std::max)(options_.timeout() - (clock_.now() - started_), Duration::zero());
+    clock_.callLater(left, [this] { deadlinePassed(); }).ownedBy(*this);
+    transport().write(query_.line());
+}
+
+void FingerClient::dataReceived(std::string_view data) {
+    if (!text_.append(data)) cutShort("The answer was cut after " + inBytes(options_.maximum()) + ".");
+}
+
+void FingerClient::connectionLost(const Failure& reason) {
+    if (answer_.called()) return;
+    text_.finish();
+    if (reason.check<ConnectionDone>())
+        succeedWith("");
+    else if (!text_.text().empty())
+        succeedWith("The connection broke before the end of the answer.");
+    else
+        answer_.errback(reason);
+}
+
+void FingerClient::deadlinePassed() {
+    if (!text_.text().empty()) {
+        cutShort("The rest of the answer did not come within " + inSeconds(options_.timeout()) + ".");
+        return;
+    }
+    const auto self = shared_from_this();
+    transport().abortConnection();
+    if (!answer_.called()) answer_.errback(TimeoutError(query_.host() + " did not answer within " + inSeconds(options_.timeout())));
+}
+
+void FingerClient::cutShort(std::string notice) {
+    const auto self = shared_from_this();
+    transport().abortConnection();
+    if (!answer_.called()) succeedWith(std::move(notice));
+}
+
+void FingerClient::succeedWith(std::string notice) { answer_.callback(FingerAnswer(text_.take(), std::move(notice))); }
+
+}  // namespace bine::inline v0

@@ -1,0 +1,30 @@
+#pragma once
+// Every QObject is an owner: `deferred.ownedBy(&label)` ends with the label.
+//
+// On the thread the object lives on; elsewhere it throws std::logic_error. Should the object move and die on
+// another thread, what it owns ends in the next turn of this one. One hook and one connection per object,
+// whatever it owns; a look-up in a hash to find it.
+//
+// Trap: a QObject says destroyed() when its derived members are gone already. A class whose callbacks or
+// coroutines use its members owns them with a Scope declared last.
+
+#include <QtCore/qobject.h>
+
+#include <concepts>
+
+#include "bine/defer/owner.h"
+#include "bine/log/export.h"
+
+namespace bine::inline v0 {
+
+namespace detail {
+BINE_EXPORT OwnerHook& qtOwnerHook(QObject& object);
+}
+
+template <class X>
+    requires std::derived_from<X, QObject>
+struct OwnerTraits<X> {
+    static detail::OwnerHook& hook(X& object) { return detail::qtOwnerHook(object); }
+};
+
+} // namespace bine::inline v0

@@ -1,0 +1,100 @@
+#pragma once
+// deferToThread: the one door for blocking calls.
+//
+//     bine::deferToThread(reactor, [path](std::stop_token stop) { return hashOf(path, stop); })
+//         .ownedBy(this)
+//         .addCallback([this](Digest digest) { show(digest); });
+//
+// Called on the reactor's thread; the function runs on a worker of the reactor's pool, its result or exception comes home in a later turn. Cost: two
+// allocations, one wake-up of the loop.
+
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <type_traits>
+
+#include "bine/defer/deferred.h"
+#include "bine/defer/errors.h"
+#include "bine/reactors/mailbox.h"
+#include "bine/reactors/reactor.h"
+#include "bine/reactors/thread_pool.h"
+
+namespace bine::inline v0 {
+namespace detail {
+
+template <class F>
+struct ThreadResult : std::invoke_result<F&> {};
+template <class F>
+    requires std::is_invocable_v<F&, std::stop_token>
+struct ThreadResult<F> : std::invoke_result<F&, std::stop_token> {};
+
+template <class F, class T>
+class DeferredThreadJob final : public ThreadJob {
+public:
+    DeferredThreadJob(F&& f, std::shared_ptr<Mailbox> home) : f_(std::move(f)), home_(std::move(home)) {}
+
+    std::stop_source stop;
+    std::optional<Resolver<T>> answer;  // loop's thread only
+
+    void perform() override {
+        auto result = std::make_shared<Result<T>>(call());
+        f_.reset();  // the captures die here, on the worker, before anybody sees the result
+        home_->post([self = std::static_pointer_cast<DeferredThreadJob>(shared_from_this()), result = std::move(result)] {
+            if (!self->answer->called()) self->answer->callback(std::move(*result));
+        });
+    }
+
+private:
+    Result<T> call() {
+        try {
+            if constexpr (std::is_void_v<T>) {
+                run();
+                return Result<T>();
+            } else {
+                return Result<T>(run());
+            }
+        } catch (...) {
+            return Result<T>(Failure::current());
+        }
+    }
+    T run() {
+        if constexpr (std::is_invocable_v<F&, std::stop_token>)
+            return (*f_)(stop.get_token());
+        else
+            return (*f_)();
+    }
+
+    std::optional<F> f_;
+    std::shared_ptr<Mailbox> home_;
+};
+
+}  // namespace detail
+
+/// Runs f() or f(std::stop_token) on a worker. Cancelling the Deferred (or its owner's death) takes a job that still waits out of the queue; one that
+/// runs sees its stop token, and its result is dropped. f must not touch what belongs to the reactor's thread.
+template <class F>
+auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f) {
+    using Callable = std::decay_t<F>;
+    using T = typename detail::ThreadResult<Callable>::type;
+    static_assert(!detail::IsDeferred<T>::value, "deferToThread: the function runs on another thread and must return a plain value, not a Deferred");
+    using Job = detail::DeferredThreadJob<Callable, T>;
+
+    auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), reactor.mailbox());
+    job->answer.emplace([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<ThreadPool::State>(pool.state())](Resolver<T>& answer) {
+        const auto job = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
+        if (!job) return;
+        job->stop.request_stop();
+        if (const auto pool = state.lock()) detail::withdrawJob(*pool, *job);
+        answer.errback(CancelledError());
+    });
+    detail::DeferredFor<T, Callable> deferred(job->answer->deferred());
+    detail::enqueueJob(pool, job);
+    return deferred;
+}
+
+template <class F>
+auto deferToThread(Reactor& reactor, F&& f) {
+    return deferToThread(reactor, reactor.threadPool(), std::forward<F>(f));
+}
+
+}  // namespace bine::inline v0

@@ -1,0 +1,83 @@
+#include "bine/reactors/io_handler.h"
+
+#include <unistd.h>
+
+#include "bine/reactors/activity.h"
+#include "bine/reactors/reactor_core.h"
+
+namespace bine::inline v0::detail {
+
+IoHandler::~IoHandler() {
+    if (fd_ >= 0) ::close(fd_);  // never opened in a core, or the core is gone
+}
+
+void IoHandler::openIn(ReactorCore& core, int fd) {
+    core_ = &core;
+    fd_ = fd;
+    slot_ = core.allotSlot(*this);
+}
+
+void IoHandler::wantReading(bool on) {
+    wantsReading_ = on;
+    applyInterest();
+}
+
+void IoHandler::wantWriting(bool on) {
+    wantsWriting_ = on;
+    applyInterest();
+}
+
+void IoHandler::applyInterest() {
+    if (!open() || !core_ || !core_->poller_) return;
+    const bool reading = wantsReading_ && !(busy_ != 0 && heldWhileBusy_);
+    const auto wanted = static_cast<std::uint8_t>((reading ? kReadable : 0) | (wantsWriting_ ? kWritable : 0));
+    if (wanted == applied_) return;
+    core_->poller_->watch(fd_, ReactorCore::tokenOf(slot_, core_->slots_[slot_].generation), applied_, wanted);
+    applied_ = wanted;
+}
+
+void IoHandler::readyWhileBusy(unsigned) {
+    heldWhileBusy_ = true;
+    applyInterest();
+}
+
+void IoHandler::markDirty() {
+    if (core_ && open()) core_->markDirty(*this);
+}
+
+int IoHandler::releaseDescriptor() {
+    if (!open()) return -1;
+    const int fd = fd_;
+    if (core_) {
+        wantsReading_ = wantsWriting_ = false;
+        applyInterest();  // off the set while the descriptor is still ours
+        core_->unmarkDirty(*this);
+        fd_ = -1;
+        // The slot's reference may be the last one: the caller keeps the object.
+        core_->freeSlot(slot_);
+        core_ = nullptr;
+    }
+    fd_ = -1;
+    return fd;
+}
+
+void IoHandler::closeDescriptor() {
+    const auto keep = weak_from_this().lock();
+    const int fd = releaseDescriptor();
+    if (fd >= 0) ::close(fd);
+}
+
+IoHandler::BusyScope::BusyScope(IoHandler& handler) : handler_(handler) { ++handler.busy_; }
+
+IoHandler::BusyScope::~BusyScope() {
+    if (--handler_.busy_ != 0) return;
+    guarded("Unhandled error when a callback had returned", [this] {
+        if (handler_.heldWhileBusy_) {
+            handler_.heldWhileBusy_ = false;
+            handler_.applyInterest();
+        }
+        handler_.becameIdle();
+    });
+}
+
+}  // namespace bine::inline v0::detail

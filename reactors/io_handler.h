@@ -1,0 +1,96 @@
+#pragma once
+// IoHandler: a descriptor in a reactor's set, and what the reactor does with its owner's callbacks.
+//
+// The base of the transports and ports of this library; internal. Reactor's thread only. 80 bytes, no allocation beyond the slot.
+//
+// Lifetime: the reactor's slot holds a shared_ptr from open() until close(); frames pin the handler while it is served, and
+// the slot's reference goes at the last unpin, at any depth.
+
+#include <cstdint>
+#include <memory>
+
+#include "bine/log/context.h"
+#include "bine/log/export.h"
+
+namespace bine::inline v0::detail {
+
+class ReactorCore;
+
+enum IoEvents : std::uint8_t {
+    kReadable = 1,
+    kWritable = 2,
+    kHangUp = 4,   // both directions are gone
+    kIoError = 8,  // an error is pending on the descriptor
+};
+
+class BINE_EXPORT IoHandler : public std::enable_shared_from_this<IoHandler> {
+public:
+    IoHandler(const IoHandler&) = delete;
+    IoHandler& operator=(const IoHandler&) = delete;
+    virtual ~IoHandler();
+
+    int fd() const noexcept { return fd_; }
+    bool open() const noexcept { return fd_ >= 0; }
+    ReactorCore* core() const noexcept { return core_; }
+
+    /// The descriptor is ready. Not called while the handler is busy (then see whileBusy). May do anything: close, destroy owners, nest loops.
+    virtual void ioReady(unsigned events) = 0;
+    /// Ready while this handler's own user code is on the stack. Runs no user code; the default disarms reading until the handler is idle again.
+    virtual void readyWhileBusy(unsigned events);
+    /// Sends what is pending. Called for handlers on the dirty list, also from the host's hook: runs no user code.
+    virtual void flush() {}
+    /// The reactor shuts down or dies: end, now or when the user code on the stack has returned.
+    virtual void reactorStopped() = 0;
+    /// "Protocol,3,127.0.0.1": for log lines inside its callbacks.
+    virtual LogContext logContext() { return {}; }
+
+protected:
+    IoHandler() = default;
+
+    /// Takes ownership of a non-blocking descriptor and of a slot in the set. Nothing is watched yet.
+    void openIn(ReactorCore& core, int fd);
+    /// What the handler wants to hear of. The kernel's set is changed at once if the effective interest changes.
+    void wantReading(bool on);
+    void wantWriting(bool on);
+    bool wantsReading() const noexcept { return wantsReading_; }
+    bool wantsWriting() const noexcept { return wantsWriting_; }
+    /// Out of the set, closed, slot freed, off the dirty list. The object lives until the frames that serve it have returned.
+    void closeDescriptor();
+    /// As closeDescriptor(), but hands the descriptor back open.
+    int releaseDescriptor();
+    /// On the dirty list until flush() is called: at the end of the batch, before the host waits, or sooner.
+    void markDirty();
+    bool busy() const noexcept { return busy_ != 0; }
+
+    /// Stands around the handler's user code: while one lives the handler is busy. REQUIRES: somebody keeps the handler.
+    class BINE_EXPORT BusyScope {
+    public:
+        explicit BusyScope(IoHandler& handler);
+        ~BusyScope();
+        BusyScope(const BusyScope&) = delete;
+        BusyScope& operator=(const BusyScope&) = delete;
+
+    private:
+        IoHandler& handler_;
+    };
+    /// The last BusyScope ended: deliver what waited (connectionLost, held events come again by themselves).
+    virtual void becameIdle() {}
+
+private:
+    friend class ReactorCore;
+    void applyInterest();
+
+    ReactorCore* core_ = nullptr;
+    int fd_ = -1;
+    std::uint32_t slot_ = 0;
+    std::uint32_t busy_ = 0;
+    std::uint8_t applied_ = 0;
+    bool wantsReading_ = false;
+    bool wantsWriting_ = false;
+    bool heldWhileBusy_ = false;
+    bool dirty_ = false;
+    IoHandler* dirtyNext_ = nullptr;
+    IoHandler* dirtyPrevious_ = nullptr;
+};
+
+}  // namespace bine::inline v0::detail

@@ -1,0 +1,81 @@
+#include "bine/reactors/mailbox.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace bine::inline v0::detail {
+
+Mailbox::Mailbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+}
+
+Mailbox::~Mailbox() { ::close(fd_); }
+
+// Under the lock: between "is it readable already" and the write nobody may quieten it.
+static void raise(int fd) {
+    const std::uint64_t one = 1;
+    while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {}
+}
+
+bool Mailbox::post(Function<void()> call) {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return false;  // `call` is a parameter: it dies after the lock is gone
+    incoming_.push_back(std::move(call));
+    posted_.store(true, std::memory_order_release);
+    if (!readable_) {
+        readable_ = true;
+        raise(fd_);
+    }
+    return true;
+}
+
+void Mailbox::wake() {
+    const std::lock_guard lock(mutex_);
+    if (readable_ || closed_) return;
+    readable_ = true;
+    raise(fd_);
+}
+
+std::size_t Mailbox::collect() {
+    if (posted_.load(std::memory_order_acquire)) {
+        const std::lock_guard lock(mutex_);
+        for (auto& call : incoming_) taken_.push_back(std::move(call));
+        incoming_.clear();
+        posted_.store(false, std::memory_order_release);
+    }
+    return taken_.size();
+}
+
+Function<void()> Mailbox::take() {
+    Function<void()> call = std::move(taken_.front());
+    taken_.pop_front();
+    return call;
+}
+
+void Mailbox::quieten() {
+    std::uint64_t count = 0;
+    while (::read(fd_, &count, sizeof count) < 0 && errno == EINTR) {}
+    readable_ = false;
+}
+
+void Mailbox::acknowledge() {
+    const std::lock_guard lock(mutex_);
+    if (readable_ && incoming_.empty() && taken_.empty()) quieten();
+}
+
+void Mailbox::close() {
+    std::vector<Function<void()>> incoming;
+    std::deque<Function<void()>> taken;
+    {
+        const std::lock_guard lock(mutex_);
+        closed_ = true;
+        incoming.swap(incoming_);
+        posted_.store(false, std::memory_order_release);
+    }
+    taken.swap(taken_);
+}
+
+}  // namespace bine::inline v0::detail

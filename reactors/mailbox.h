@@ -1,0 +1,56 @@
+#pragma once
+// Mailbox: how other threads reach a reactor's thread. Internal, but for users of Reactor::mailbox().
+//
+// Shared and thread-safe. It outlives the reactor: once closed, what is posted is destroyed on the poster's thread and post() says so.
+// Cost: one lock; one eventfd write per batch.
+
+#include <atomic>
+#include <cstddef>
+#include <deque>
+#include <mutex>
+#include <vector>
+
+#include "bine/defer/function.h"
+#include "bine/log/export.h"
+
+namespace bine::inline v0::detail {
+
+class BINE_EXPORT Mailbox {
+public:
+    /// Makes the eventfd; throws std::system_error.
+    Mailbox();
+    ~Mailbox();
+    Mailbox(const Mailbox&) = delete;
+    Mailbox& operator=(const Mailbox&) = delete;
+
+    /// Any thread. False, and `call` destroyed, once closed.
+    bool post(Function<void()> call);
+    /// Any thread: makes the descriptor readable.
+    void wake();
+
+    // --- Reactor's thread.
+
+    int fd() const noexcept { return fd_; }
+    /// How many calls wait; takes over what has been posted.
+    std::size_t collect();
+    /// The oldest call. REQUIRES: collect() said there is one. Call acknowledge() before running it.
+    Function<void()> take();
+    /// Quietens the descriptor if no call is queued. For a turn that has seen to everything else that wake() may have been for.
+    void acknowledge();
+    bool empty() const noexcept { return taken_.empty() && !posted_.load(std::memory_order_acquire); }
+    /// Destroys what waits and refuses what comes.
+    void close();
+
+private:
+    void quieten();  // REQUIRES mutex_
+
+    std::mutex mutex_;
+    std::vector<Function<void()>> incoming_;  // guarded by mutex_
+    bool closed_ = false;                     // guarded by mutex_
+    bool readable_ = false;                   // guarded by mutex_: the eventfd holds a count
+    std::atomic<bool> posted_{false};         // incoming_ is not empty; may be read without the lock
+    std::deque<Function<void()>> taken_;      // reactor's thread
+    int fd_ = -1;
+};
+
+}  // namespace bine::inline v0::detail

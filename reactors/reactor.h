@@ -1,0 +1,150 @@
+#pragma once
+// Reactor: the loop that everything stands on (IReactorCore, IReactorTime, IReactorThreads).
+//
+// It belongs to the thread that made it; every function is called there, but for callFromThread() and isInReactorThread(), which
+// any thread may call. There may be several reactors in a process, on one thread or on many; none is global. Waiting is
+// somebody else's: the reactor's own run(), Qt, GLib, or any loop that can watch a descriptor.
+
+#include <any>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <typeindex>
+
+#include "bine/defer/clock.h"
+#include "bine/defer/deferred.h"
+#include "bine/defer/function.h"
+#include "bine/log/export.h"
+
+namespace bine::inline v0 {
+
+class ThreadPool;
+
+namespace detail {
+class Mailbox;
+class ReactorCore;
+struct SystemTrigger;
+}  // namespace detail
+
+/// The three steps of a system event.
+enum class Phase { before, during, after };
+
+/// A registered system event trigger, for removal. Copies mean the same trigger.
+class SystemEventTrigger {
+public:
+    SystemEventTrigger() = default;
+    explicit SystemEventTrigger(std::shared_ptr<detail::SystemTrigger> trigger) : trigger_(std::move(trigger)) {}
+
+private:
+    friend class ReactorBase;
+    std::shared_ptr<detail::SystemTrigger> trigger_;
+};
+
+/// A function on the loop's thread, queued from anywhere; Deferred<> results of 'before' triggers delay the phases after them.
+using TriggerFunction = Function<Deferred<void>()>;
+
+class BINE_EXPORT Reactor : public Clock {
+public:
+    ~Reactor() override;
+    Reactor(const Reactor&) = delete;
+    Reactor& operator=(const Reactor&) = delete;
+
+    // --- Life. What happens when is in docs/reactor.md, "The life of a reactor".
+
+    /// Starts, serves until stop() or crash(), and returns. Throws ReactorAlreadyRunning; ReactorNotRestartable from an 'after shutdown' trigger.
+    virtual void run() = 0;
+    /// Asks for an orderly shutdown: its phases run when the callback that calls this has returned, or in the next nested turn. Throws ReactorNotRunning.
+    virtual void stop() = 0;
+    /// Leaves run() now, without the shutdown events. No effect when not running.
+    virtual void crash() = 0;
+    /// One pass: waits up to `timeout` for something to do, then does it. Allowed inside a callback (a nested pass).
+    virtual void iterate(Delay timeout = Duration::zero()) = 0;
+    /// True from the 'during startup' phase until 'during shutdown' begins.
+    virtual bool running() const = 0;
+
+    // --- System events: "startup", "shutdown", and any name of your own with fireSystemEvent().
+
+    /// Calls f once when the event reaches the phase. Exceptions are logged, the other triggers still run.
+    template <class F, class... Args>
+    SystemEventTrigger addSystemEventTrigger(Phase phase, std::string_view event, F&& f, Args&&... args) {
+        return addTrigger(phase, event, triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), std::source_location::current());
+    }
+    /// Twisted's spelling of the phase: "before", "during", "after". Another word throws std::invalid_argument.
+    template <class F, class... Args>
+    SystemEventTrigger addSystemEventTrigger(std::string_view phase, std::string_view event, F&& f, Args&&... args) {
+        return addTrigger(phaseByName(phase), event, triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), std::source_location::current());
+    }
+    /// The trigger will not run. Throws std::invalid_argument if it already ran, was removed before, or belongs to another reactor.
+    virtual void removeSystemEventTrigger(const SystemEventTrigger& trigger) = 0;
+    virtual void fireSystemEvent(std::string_view event) = 0;
+
+    /// Calls f once running: now if it is running, else after the startup, in the order of the calls.
+    template <class F, class... Args>
+    void callWhenRunning(F&& f, Args&&... args) {
+        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>&...>>::value,
+                      "callWhenRunning cannot wait for a Deferred");
+        if constexpr (sizeof...(Args) == 0)
+            whenRunning(Function<void()>(std::forward<F>(f)));
+        else
+            whenRunning([f = std::decay_t<F>(std::forward<F>(f)), ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable {
+                std::move(f)(std::move(args)...);
+            });
+    }
+
+    // --- Threads.
+
+    /// Runs f on the reactor's thread in a later turn, in the order of the calls of all threads. Any thread. Before the reactor runs, f
+    /// waits for it; after its death f is destroyed. Exceptions are logged.
+    template <class F>
+    void callFromThread(F&& f) {
+        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&>>::value,
+                      "callFromThread cannot wait for a Deferred: use deferToThread() or blockingCallFromThread()");
+        postFromThread(Function<void()>(std::forward<F>(f)));
+    }
+    /// Whether the caller is on the reactor's thread. Any thread.
+    virtual bool isInReactorThread() const = 0;
+    /// The mailbox outlives the reactor: code on other threads keeps it, never the reactor.
+    virtual std::shared_ptr<detail::Mailbox> mailbox() const = 0;
+    /// The reactor's thread pool, made on first use, stopped at shutdown.
+    virtual ThreadPool& threadPool() = 0;
+
+    // --- The service slot: what floors above hang onto a reactor (networking, a resolver), found by interface.
+
+    template <class I>
+    std::shared_ptr<I> service() const {
+        return std::static_pointer_cast<I>(findService(typeid(I)));
+    }
+    /// Replaces the service of that interface. It is released with the reactor.
+    template <class I>
+    void provideService(std::shared_ptr<I> service) {
+        storeService(typeid(I), std::move(service));
+    }
+    /// What the kernel-facing transports of this library stand on; null in reactors that have no descriptors (simulated ones).
+    virtual detail::ReactorCore* core() noexcept { return nullptr; }
+
+protected:
+    Reactor() = default;
+    virtual SystemEventTrigger addTrigger(Phase phase, std::string_view event, TriggerFunction f, std::source_location where) = 0;
+    virtual void whenRunning(Function<void()> f) = 0;
+    virtual void postFromThread(Function<void()> f) = 0;
+    virtual std::shared_ptr<void> findService(std::type_index interface) const = 0;
+    virtual void storeService(std::type_index interface, std::shared_ptr<void> service) = 0;
+
+private:
+    static Phase phaseByName(std::string_view name);
+    template <class F, class... Args>
+    static TriggerFunction triggerFunction(F&& f, Args&&... args) {
+        using Returned = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>&...>;
+        return [f = std::decay_t<F>(std::forward<F>(f)), ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable -> Deferred<void> {
+            if constexpr (detail::IsDeferred<Returned>::value) {
+                return std::move(f)(std::move(args)...).addCallback([](auto&&...) {});
+            } else {
+                std::move(f)(std::move(args)...);
+                return succeed();
+            }
+        };
+    }
+};
+
+}  // namespace bine::inline v0

@@ -1,0 +1,133 @@
+#include "bine/reactors/reactor_base.h"
+
+#include <stdexcept>
+
+#include "bine/log/log.h"
+#include "bine/reactors/activity.h"
+#include "bine/reactors/errors.h"
+#include "bine/reactors/reactor_core.h"
+
+namespace bine::inline v0 {
+
+using detail::ReactorCore;
+using Life = ReactorCore::Life;
+
+Reactor::~Reactor() = default;
+
+Phase Reactor::phaseByName(std::string_view name) {
+    if (name == "before") return Phase::before;
+    if (name == "during") return Phase::during;
+    if (name == "after") return Phase::after;
+    throw std::invalid_argument("a phase is before, during or after, not '" + std::string(name) + "'");
+}
+
+ReactorBase::ReactorBase(std::unique_ptr<detail::Poller> poller) : core_(new ReactorCore(*this, std::move(poller))) {}
+
+ReactorBase::~ReactorBase() {
+    closeReactor();
+    core_->unref();
+}
+
+void ReactorBase::closeReactor() noexcept {
+    if (core_->reactor()) core_->close();
+}
+
+TimePoint ReactorBase::now() const { return core_->clockNow(); }
+
+std::vector<DelayedCall> ReactorBase::getDelayedCalls() const { return core_->pendingCalls(); }
+
+void ReactorBase::schedule(detail::Timer& timer) {
+    core_->assertThread("callLater()");
+    core_->timers().insert(timer);
+}
+
+void ReactorBase::run() {
+    core_->assertThread("run()");
+    if (core_->life() == Life::finishing) throw ReactorNotRestartable("run: the reactor is in its shutdown; run it when run() has returned");
+    if (core_->life() != Life::idle) throw ReactorAlreadyRunning("run: the reactor is running already");
+    ReactorCore* core = core_;  // this object may be destroyed inside
+    core->ref();
+    try {
+        core->start();
+        while (core->life() != Life::idle && core->reactor()) core->ownTurn(infinite);
+    } catch (...) {
+        core->unref();
+        throw;
+    }
+    core->unref();
+}
+
+void ReactorBase::stop() {
+    core_->assertThread("stop()");
+    core_->requestStop();
+}
+
+void ReactorBase::crash() {
+    core_->assertThread("crash()");
+    core_->crash();
+}
+
+void ReactorBase::iterate(Delay timeout) {
+    core_->assertThread("iterate()");
+    core_->ownTurn(timeout.value());
+}
+
+bool ReactorBase::running() const { return core_->running(); }
+
+SystemEventTrigger ReactorBase::addTrigger(Phase phase, std::string_view event, TriggerFunction f, std::source_location where) {
+    core_->assertThread("addSystemEventTrigger()");
+    return SystemEventTrigger(core_->events().add(phase, event, std::move(f), where));
+}
+
+void ReactorBase::removeSystemEventTrigger(const SystemEventTrigger& trigger) {
+    core_->assertThread("removeSystemEventTrigger()");
+    core_->events().remove(trigger.trigger_);
+}
+
+void ReactorBase::fireSystemEvent(std::string_view event) {
+    core_->assertThread("fireSystemEvent()");
+    core_->events().fire(event);
+}
+
+void ReactorBase::whenRunning(Function<void()> f) {
+    core_->assertThread("callWhenRunning()");
+    if (core_->running())
+        f();
+    else
+        addSystemEventTrigger(Phase::after, "startup", std::move(f));
+}
+
+void ReactorBase::postFromThread(Function<void()> f) { core_->mailbox()->post(std::move(f)); }
+
+bool ReactorBase::isInReactorThread() const { return core_->onReactorThread(); }
+
+std::shared_ptr<detail::Mailbox> ReactorBase::mailbox() const { return core_->mailbox(); }
+
+ThreadPool& ReactorBase::threadPool() { return core_->threadPool(); }
+
+void ReactorBase::setTurnBudget(Delay budget) {
+    if (budget.value() < Duration::zero()) throw std::invalid_argument("setTurnBudget: the budget is negative");
+    core_->setBudget(budget.value());
+}
+
+void ReactorBase::setShutdownDeadline(Delay deadline) {
+    if (deadline.value() < Duration::zero()) throw std::invalid_argument("setShutdownDeadline: the deadline is negative");
+    core_->setShutdownDeadline(deadline.value());
+}
+
+ReactorStats ReactorBase::stats() const { return core_->stats(); }
+
+void ReactorBase::shutDownNow() { core_->shutDownNow(); }
+
+std::shared_ptr<void> ReactorBase::findService(std::type_index interface) const {
+    const auto found = core_->services.find(interface);
+    return found == core_->services.end() ? nullptr : found->second;
+}
+
+void ReactorBase::storeService(std::type_index interface, std::shared_ptr<void> service) {
+    core_->assertThread("provideService()");
+    auto& place = core_->services[interface];
+    std::swap(place, service);  // the old one dies after the new one stands
+}
+
+}  // namespace bine::inline v0

@@ -1,0 +1,82 @@
+#pragma once
+// ReactorBase: a Reactor over a set of descriptors; what the reactors of this library share.
+//
+// A handle: the machinery behind it (detail::ReactorCore) is kept by every frame that dispatches, so a reactor may be destroyed
+// inside its own callbacks. Reactor's thread only, as Reactor says.
+
+#include <cstdint>
+#include <memory>
+
+#include "bine/reactors/reactor.h"
+
+namespace bine::inline v0 {
+
+namespace detail {
+class Poller;
+}
+
+/// What a reactor has done so far; counters never wrap in practice.
+struct ReactorStats {
+    std::uint64_t turns = 0;      ///< dispatches that had something to do or found nothing
+    std::uint64_t cutTurns = 0;   ///< turns whose budget ended before their work
+    std::uint64_t callbacks = 0;  ///< user callbacks run: timers, thread calls, descriptor events
+    std::size_t descriptors = 0;  ///< in the set now, the reactor's own not counted
+    std::size_t delayedCalls = 0; ///< pending now
+};
+
+class BINE_EXPORT ReactorBase : public Reactor {
+public:
+    ~ReactorBase() override;
+
+    TimePoint now() const override;
+    std::vector<DelayedCall> getDelayedCalls() const override;
+
+    void run() override;
+    void stop() override;
+    void crash() override;
+    void iterate(Delay timeout = Duration::zero()) override;
+    bool running() const override;
+    void removeSystemEventTrigger(const SystemEventTrigger& trigger) override;
+    void fireSystemEvent(std::string_view event) override;
+
+    bool isInReactorThread() const override;
+    std::shared_ptr<detail::Mailbox> mailbox() const override;
+    ThreadPool& threadPool() override;
+    detail::ReactorCore* core() noexcept override { return core_; }
+
+    /// How long one turn may take before the host gets control again: 1 ms in hosts, no limit in the own loop unless set. Zero: one callback of each kind.
+    void setTurnBudget(Delay budget);
+    /// How long all of shutdown may take: 750 ms unless set. What is not done by then is logged by name and left.
+    void setShutdownDeadline(Delay deadline);
+    static constexpr Duration infinite = Duration::max();
+
+    ReactorStats stats() const;
+
+protected:
+    explicit ReactorBase(std::unique_ptr<detail::Poller> poller);
+
+    // For hosts (Qt, GLib): see docs/embedding.md.
+
+    /// The shutdown phases have run. Called at the end of a turn, at any depth; also from the destructor. A host takes its watchers off its loop here.
+    virtual void shutdownFinished() {}
+    /// crash() was called: as shutdownFinished(), without phases.
+    virtual void crashed() { shutdownFinished(); }
+    /// Runs the shutdown phases now, waiting by itself, within the deadline. No effect when not running or pending.
+    void shutDownNow();
+    /// To be called first in the destructor of every derived class that has a host: shuts down, marks the frames on the stack dead.
+    void closeReactor() noexcept;
+
+    void schedule(detail::Timer& timer) override;
+    SystemEventTrigger addTrigger(Phase phase, std::string_view event, TriggerFunction f, std::source_location where) override;
+    void whenRunning(Function<void()> f) override;
+    void postFromThread(Function<void()> f) override;
+    std::shared_ptr<void> findService(std::type_index interface) const override;
+    void storeService(std::type_index interface, std::shared_ptr<void> service) override;
+
+    detail::ReactorCore* core_;
+
+private:
+    friend class detail::ReactorCore;
+};
+
+}  // namespace bine::inline v0

@@ -1,0 +1,465 @@
+#include "bine/reactors/reactor_core.h"
+
+#include <pthread.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <system_error>
+
+#include "bine/log/log.h"
+#include "bine/reactors/activity.h"
+#include "bine/reactors/errors.h"
+#include "bine/reactors/thread_pool.h"
+#include "bine/reactors/turn.h"
+
+namespace bine::inline v0::detail {
+namespace {
+
+// Debugging aids that make rare orders common: one callback of each kind per turn, and events in a shuffled order.
+bool budgetOfOne() {
+    const char* value = std::getenv("BINE_BUDGET");
+    return value && std::strcmp(value, "one") == 0;
+}
+
+std::uint64_t shuffleSeed() {
+    const char* value = std::getenv("BINE_SHUFFLE");
+    return value ? std::strtoull(value, nullptr, 10) : 0;
+}
+
+}  // namespace
+
+ReactorCore::ReactorCore(ReactorBase& handle, std::unique_ptr<Poller> poller)
+    : handle_(&handle), poller_(std::move(poller)), mailbox_(std::make_shared<Mailbox>()),
+      thread_(reinterpret_cast<const void*>(pthread_self())), shuffle_(shuffleSeed()) {
+    if (budgetOfOne()) budget_ = Duration::zero();
+    poller_->watch(mailbox_->fd(), kWakeToken, 0, kReadable);
+}
+
+ReactorCore::~ReactorCore() {
+    if (timerFd_ >= 0) ::close(timerFd_);
+}
+
+void ReactorCore::unref() noexcept {
+    if (--references_ == 0) delete this;
+}
+
+bool ReactorCore::onReactorThread() const noexcept { return thread_ == reinterpret_cast<const void*>(pthread_self()); }
+
+void ReactorCore::assertThread(const char* what) const {
+    if (onReactorThread()) [[likely]]
+        return;
+    std::fprintf(stderr, "bine: %s was used on thread %p, but its reactor belongs to thread %p; use callFromThread()\n", what,
+                 reinterpret_cast<const void*>(pthread_self()), thread_);
+    std::abort();
+}
+
+// --- Turns
+
+void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool fetch) {
+    Turn turn(*this, budget);
+    if (life_ == Life::pending) start();
+    if (!turn.over()) flushDirty();
+    if (!turn.over()) seeToStop();
+    if (!turn.over()) runSoon(turn);
+    if (!turn.over()) runTimers(turn);
+    if (!turn.over()) runCalls(turn);
+    if (!turn.over()) runImmediate(turn);
+    if (!turn.over()) {
+        if (fetch) fetched = poller_->wait(batch, Duration::zero());
+        runIo(turn, batch, fetched);
+    }
+    if (turn.cut) ++cutTurns_;
+    if (turn.dead) return;
+    flushDirty();
+    if (!turn.over()) seeToStop();
+}
+
+void ReactorCore::hostedTurn(Duration budget) {
+    if (life_ == Life::idle) return;
+    Batch batch;
+    turn(budgetOr(budget), batch, 0, true);
+}
+
+void ReactorCore::ownTurn(Duration timeout) {
+    ref();
+    aboutToWait();
+    if (workWaits() || !mailbox_->empty())
+        timeout = Duration::zero();
+    else
+        timeout = (std::min)(timeout, untilNextTimer());
+    Batch batch;
+    const std::size_t n = poller_->wait(batch, timeout);
+    turn(budgetOr(Poller::forever), batch, n, false);
+    unref();
+}
+
+void ReactorCore::runSoon(Turn& turn) {
+    for (std::size_t n = soon_.size(); n > 0 && !soon_.empty(); --n) {
+        Function<void()> call = std::move(soon_.front());
+        soon_.pop_front();
+        acknowledgeWake();
+        guarded("Unhandled error in the reactor", call);
+        call = nullptr;
+        if (turn.over() || turn.spent()) return;
+    }
+}
+
+void ReactorCore::runTimers(Turn& turn) {
+    const auto limit = timers_.sequence();  // what is scheduled from here on waits for the next turn
+    if (armedFor_ <= turn.started) armTimer(turn.started);
+    while (DelayedCall call = timers_.popDue(turn.started, limit)) {
+        armTimer(turn.started);
+        ++callbacks_;
+        runDelayedCall(call);
+        if (turn.over() || turn.spent()) return;
+    }
+}
+
+void ReactorCore::runCalls(Turn& turn) {
+    for (std::size_t n = mailbox_->collect(); n > 0 && mailbox_->collect() > 0; --n) {
+        Function<void()> call = mailbox_->take();
+        acknowledgeWake();
+        ++callbacks_;
+        guarded("Unhandled error in a call from a thread", call);
+        call = nullptr;
+        if (turn.over() || turn.spent()) return;
+    }
+}
+
+void ReactorCore::runImmediate(Turn& turn) {
+    const auto limit = timers_.sequence();
+    while (DelayedCall call = timers_.popImmediate(limit)) {
+        acknowledgeWake();
+        ++callbacks_;
+        runDelayedCall(call);
+        if (turn.over() || turn.spent()) return;
+    }
+}
+
+void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
+    order(batch, n);
+    lastTurnCut_ = false;
+    for (std::size_t i = 0; i < n; ++i) {
+        serve(batch[i]);
+        // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
+        if (turn.over() || (i + 1 < n && turn.spent())) {
+            if (!turn.dead) lastTurnCut_ = true;
+            return;
+        }
+    }
+}
+
+// After a cut, whoever has not been served in this round comes first: the kernel hands out the same descriptors first again and again.
+void ReactorCore::order(Batch& batch, std::size_t n) {
+    if (shuffle_ != 0) {
+        for (std::size_t i = n; i > 1; --i) {
+            shuffle_ = shuffle_ * 6364136223846793005u + 1442695040888963407u;
+            std::swap(batch[i - 1], batch[(shuffle_ >> 33) % i]);
+        }
+    }
+    if (!lastTurnCut_) return;
+    Batch later;
+    std::size_t kept = 0;
+    std::size_t put = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        const auto slot = static_cast<std::uint32_t>(batch[i].token);
+        const bool served = slot < slots_.size() && slots_[slot].lastServed >= round_;
+        (served ? later[put++] : batch[kept++]) = batch[i];
+    }
+    if (kept == 0) round_ = turnNumber_;
+    std::copy_n(later.begin(), put, batch.begin() + static_cast<std::ptrdiff_t>(kept));
+}
+
+void ReactorCore::serve(const PollEvent& event) {
+    if (event.token == kWakeToken) return acknowledgeWake();
+    if (event.token == kTimerToken) return;  // a wake-up only: timers are taken by the clock
+    const auto at = static_cast<std::uint32_t>(event.token);
+    if (at >= slots_.size() || slots_[at].generation != event.token >> 32 || !slots_[at].handler) return;
+    const std::shared_ptr<IoHandler> handler = slots_[at].handler;
+    if (handler->busy()) return handler->readyWhileBusy(event.events);
+    slots_[at].lastServed = turnNumber_;
+    ++callbacks_;
+    guarded("Unhandled error in the reactor", [&] { handler->ioReady(event.events); });
+}
+
+bool ReactorCore::turnIsOver() const noexcept { return innermost_ && (innermost_->over() || innermost_->spent()); }
+
+// --- What the host sees
+
+int ReactorCore::exportedDescriptor() {
+    if (exported_) return poller_->fileno();
+    timerFd_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (timerFd_ < 0) throw std::system_error(errno, std::generic_category(), "timerfd_create");
+    poller_->watch(timerFd_, kTimerToken, 0, kReadable);
+    exported_ = true;
+    armTimer(clockNow());
+    if (workWaits()) mailbox_->wake();
+    return poller_->fileno();
+}
+
+// Sets the kernel's timer to the next deadline. An expired one stays readable while something is due, and one that will only fire too early is left:
+// that costs a wake-up, changing it would cost a system call per reset.
+void ReactorCore::armTimer(TimePoint now) {
+    if (!exported_) return;
+    const TimePoint next = timers_.nextDeadline();
+    const bool expired = armedFor_ <= now;
+    if (next == armedFor_ || (expired && next <= now) || (!expired && next > armedFor_)) return;
+    itimerspec setting{};
+    if (next != TimePoint::max()) {
+        const auto nanoseconds = (std::max<Duration::rep>)(next.time_since_epoch().count(), 1);
+        setting.it_value = {static_cast<time_t>(nanoseconds / 1'000'000'000), static_cast<long>(nanoseconds % 1'000'000'000)};
+    }
+    timerfd_settime(timerFd_, TFD_TIMER_ABSTIME, &setting, nullptr);
+    armedFor_ = next;
+}
+
+void ReactorCore::deadlineMovedUp() {
+    if (exported_) armTimer(armedFor_ == TimePoint::max() ? TimePoint::min() : clockNow());
+}
+
+void ReactorCore::immediateCallAdded() {
+    if (exported_) mailbox_->wake();
+}
+
+void ReactorCore::soon(Function<void()> call) {
+    soon_.push_back(std::move(call));
+    if (exported_) mailbox_->wake();
+}
+
+bool ReactorCore::workWaits() const noexcept {
+    return !soon_.empty() || timers_.hasImmediate() || (stopRequested_ && active()) || life_ == Life::pending;
+}
+
+void ReactorCore::acknowledgeWake() {
+    if (!workWaits() && mailbox_->empty()) mailbox_->acknowledge();
+}
+
+Duration ReactorCore::untilNextTimer() {
+    const TimePoint next = timers_.nextDeadline();
+    if (next == TimePoint::max()) return Poller::forever;
+    return (std::max)(next - clockNow(), Duration::zero());
+}
+
+void ReactorCore::aboutToWait() { flushDirty(); }
+
+// --- Life
+
+void ReactorCore::attach() {
+    exportedDescriptor();
+    life_ = Life::pending;
+    everStarted_ = true;
+    mailbox_->wake();
+}
+
+void ReactorCore::start() {
+    life_ = Life::starting;
+    everStarted_ = true;
+    stopRequested_ = false;
+    if (threadPool_) threadPool_->start();
+    events_.fire("startup", [this] {
+        if (life_ != Life::starting) return;
+        life_ = Life::running;
+        running_ = true;
+    });
+}
+
+void ReactorCore::requestStop() {
+    if (!active() || life_ == Life::stopping || stopRequested_) throw ReactorNotRunning("stop: the reactor is not running, or is already stopping");
+    stopRequested_ = true;
+    if (exported_) mailbox_->wake();
+}
+
+void ReactorCore::seeToStop() {
+    if (stopRequested_ && (life_ == Life::starting || life_ == Life::running)) beginShutdown();
+}
+
+void ReactorCore::beginShutdown() {
+    stopRequested_ = false;
+    events_.abandon("startup");
+    life_ = Life::stopping;
+    shutdownEnd_ = TimePoint::max();
+    if (shutdownDeadline_ != Poller::forever && handle_) {
+        shutdownEnd_ = clockNow() + shutdownDeadline_;
+        shutdownTimer_ = handle_->callLater(shutdownDeadline_, [this] { events_.giveUpWaiting("shutdown"); });
+    }
+    events_.fire("shutdown", [this] { leaveRunningState(); }, [this] { shutdownDone(); });
+}
+
+void ReactorCore::leaveRunningState() {
+    if (shutdownTimer_.active()) shutdownTimer_.cancel();
+    running_ = false;
+    life_ = Life::finishing;
+    flushDirty();
+    disconnectAll();
+    // Connections that ended a moment ago have not told their protocols yet, and another turn may never come.
+    for (int left = 100000; left > 0 && !soon_.empty(); --left) {
+        Function<void()> call = std::move(soon_.front());
+        soon_.pop_front();
+        guarded("Unhandled error in the reactor", call);
+    }
+    stopThreads();
+}
+
+void ReactorCore::disconnectAll() {
+    // Handlers that are made meanwhile are ended too, unless somebody makes them without end.
+    for (int pass = 0; handlerCount_ != 0 && pass < 10; ++pass) {
+        for (std::size_t i = 0; i < slots_.size(); ++i) {
+            const std::shared_ptr<IoHandler> handler = slots_[i].handler;
+            if (handler) guarded("Unhandled error at the shutdown of a descriptor", [&] { handler->reactorStopped(); });
+        }
+    }
+}
+
+void ReactorCore::stopThreads() {
+    if (!threadPool_) return;
+    const Duration left = shutdownEnd_ == TimePoint::max() ? Poller::forever : (std::max)(shutdownEnd_ - clockNow(), Duration::zero());
+    if (const std::size_t stuck = threadPool_->stop(left); stuck != 0)
+        Logger("bine.reactor").error("The shutdown deadline has passed; leaving " + std::to_string(stuck) + " thread(s) that are still at work");
+}
+
+void ReactorCore::shutdownDone() {
+    life_ = Life::idle;
+    if (handle_) handle_->shutdownFinished();
+}
+
+void ReactorCore::crash() {
+    if (!active() && life_ != Life::pending) return;
+    life_ = Life::idle;
+    running_ = false;
+    stopRequested_ = false;
+    if (shutdownTimer_.active()) shutdownTimer_.cancel();
+    events_.abandon("startup");
+    events_.abandon("shutdown");
+    if (handle_) handle_->crashed();
+}
+
+void ReactorCore::shutDownNow() {
+    if (life_ == Life::pending) {
+        life_ = Life::idle;
+        if (handle_) handle_->shutdownFinished();
+        return;
+    }
+    if (life_ == Life::starting || life_ == Life::running) stopRequested_ = true;
+    ref();
+    while (active() && handle_) ownTurn(Poller::forever);
+    unref();
+}
+
+void ReactorCore::close() {
+    ref();
+    guarded("Unhandled error when the reactor was destroyed", [this] { shutDownNow(); });
+    handle_ = nullptr;
+    events_.abandon();
+    for (Turn* turn = innermost_; turn; turn = turn->outer) turn->dead = true;
+    life_ = Life::idle;
+    running_ = false;
+    disconnectAll();
+    for (std::size_t i = 0; i < slots_.size(); ++i)
+        if (const auto handler = slots_[i].handler) handler->closeDescriptor();
+    // User code may hang off any of these, and come back here while it is destroyed.
+    auto services = std::move(this->services);
+    this->services.clear();
+    services.clear();
+    auto waiting = std::move(soon_);
+    soon_.clear();
+    waiting.clear();
+    timers_.clear();
+    mailbox_->close();
+    threadPool_.reset();
+    poller_.reset();
+    unref();
+}
+
+std::vector<DelayedCall> ReactorCore::pendingCalls() const {
+    std::vector<DelayedCall> all = timers_.pending();
+    if (shutdownTimer_.active())
+        std::erase_if(all, [this](const DelayedCall& call) { return &call.timer() == &shutdownTimer_.timer(); });
+    return all;
+}
+
+ReactorStats ReactorCore::stats() const {
+    ReactorStats stats;
+    stats.turns = turnNumber_;
+    stats.cutTurns = cutTurns_;
+    stats.callbacks = callbacks_;
+    stats.descriptors = handlerCount_;
+    stats.delayedCalls = pendingCalls().size();
+    return stats;
+}
+
+ThreadPool& ReactorCore::threadPool() {
+    if (!threadPool_) threadPool_ = std::make_unique<ThreadPool>();
+    return *threadPool_;
+}
+
+// --- Slots and the dirty list
+
+std::uint32_t ReactorCore::allotSlot(IoHandler& handler) {
+    std::uint32_t at = 0;
+    if (freeSlots_.empty()) {
+        at = static_cast<std::uint32_t>(slots_.size());
+        slots_.emplace_back();
+        freeSlots_.reserve(slots_.capacity());  // so that freeing cannot fail
+    } else {
+        at = freeSlots_.back();
+        freeSlots_.pop_back();
+    }
+    slots_[at].handler = handler.shared_from_this();
+    slots_[at].lastServed = 0;
+    ++handlerCount_;
+    return at;
+}
+
+void ReactorCore::freeSlot(std::uint32_t at) {
+    ++slots_[at].generation;
+    --handlerCount_;
+    freeSlots_.push_back(at);
+    const std::shared_ptr<IoHandler> last = std::move(slots_[at].handler);
+}
+
+void ReactorCore::markDirty(IoHandler& handler) {
+    if (handler.dirty_) return;
+    handler.dirty_ = true;
+    handler.dirtyPrevious_ = lastDirty_;
+    handler.dirtyNext_ = nullptr;
+    (lastDirty_ ? lastDirty_->dirtyNext_ : firstDirty_) = &handler;
+    lastDirty_ = &handler;
+}
+
+void ReactorCore::unmarkDirty(IoHandler& handler) noexcept {
+    if (!handler.dirty_) return;
+    handler.dirty_ = false;
+    (handler.dirtyPrevious_ ? handler.dirtyPrevious_->dirtyNext_ : firstDirty_) = handler.dirtyNext_;
+    (handler.dirtyNext_ ? handler.dirtyNext_->dirtyPrevious_ : lastDirty_) = handler.dirtyPrevious_;
+}
+
+void ReactorCore::flushDirty() {
+    while (IoHandler* handler = firstDirty_) {
+        const std::shared_ptr<IoHandler> keep = slots_[handler->slot_].handler;
+        unmarkDirty(*handler);
+        guarded("Unhandled error when sending", [&] { handler->flush(); });
+    }
+}
+
+BufferLease::BufferLease(ReactorCore& core) : core_(&core) {
+    core.ref();
+    if (core.buffers_.empty()) {
+        buffer_ = std::make_unique_for_overwrite<char[]>(kSize);
+    } else {
+        buffer_ = std::move(core.buffers_.back());
+        core.buffers_.pop_back();
+    }
+}
+
+BufferLease::~BufferLease() {
+    // Two are kept: one for the loop, one for a dialog.
+    if (core_->buffers_.size() < 2) core_->buffers_.push_back(std::move(buffer_));
+    core_->unref();
+}
+
+}  // namespace bine::inline v0::detail

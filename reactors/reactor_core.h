@@ -1,0 +1,190 @@
+#pragma once
+// ReactorCore: the re-entrant dispatcher behind a reactor. Internal; reactor's thread only.
+//
+// The rule behind everything here: user code may run a nested loop at any point, and that loop comes back into turn(). So whatever others
+// see (the kernel's sets, the timer, the wake-up) is right before user code runs; nothing pending lives on the stack but the array of
+// events: pop one, run one; and after each call a frame asks whether it is still alive and still the latest (Turn::over).
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <deque>
+#include <typeindex>
+#include <unordered_map>
+#include <vector>
+
+#include "bine/reactors/io_handler.h"
+#include "bine/reactors/mailbox.h"
+#include "bine/reactors/poller.h"
+#include "bine/reactors/reactor_base.h"
+#include "bine/reactors/system_events.h"
+#include "bine/reactors/timer_heap.h"
+
+namespace bine::inline v0::detail {
+
+/// The shared receive buffer, for the time of one callback. Several may be out at once, one for each depth.
+class BINE_EXPORT BufferLease {
+public:
+    static constexpr std::size_t kSize = 256 * 1024;
+    explicit BufferLease(ReactorCore& core);
+    ~BufferLease();
+    BufferLease(const BufferLease&) = delete;
+    BufferLease& operator=(const BufferLease&) = delete;
+    char* data() const noexcept { return buffer_.get(); }
+    static constexpr std::size_t size() noexcept { return kSize; }
+
+private:
+    ReactorCore* core_;
+    std::unique_ptr<char[]> buffer_;
+};
+
+class BINE_EXPORT ReactorCore final : private TimerHeap::Listener {
+public:
+    ReactorCore(ReactorBase& handle, std::unique_ptr<Poller> poller);
+    ReactorCore(const ReactorCore&) = delete;
+    ReactorCore& operator=(const ReactorCore&) = delete;
+
+    void ref() noexcept { ++references_; }
+    void unref() noexcept;
+
+    /// Null once the reactor has been destroyed.
+    ReactorBase* reactor() const noexcept { return handle_; }
+    const std::shared_ptr<Mailbox>& mailbox() const noexcept { return mailbox_; }
+    /// How many turns are on the stack.
+    int depth() const noexcept { return depth_; }
+    /// Runs `call` in a later turn, before everything else. For what flush() and the like may not call themselves. Destroyed unrun with the reactor.
+    void soon(Function<void()> call);
+    /// Within an ioReady() that does several things: whether to leave the rest for the next turn (the budget is spent, or a nested turn ran).
+    bool turnIsOver() const noexcept;
+    /// Aborts, naming both threads, if this is not the reactor's thread.
+    void assertThread(const char* what) const;
+    /// Number of open handlers.
+    std::size_t handlers() const noexcept { return handlerCount_; }
+
+    // --- For ReactorBase and the hosts.
+
+    enum class Life : std::uint8_t { idle, pending, starting, running, stopping, finishing };
+
+    TimePoint clockNow() const override { return std::chrono::steady_clock::now(); }
+    TimerHeap& timers() noexcept { return timers_; }
+    SystemEvents& events() noexcept { return events_; }
+    Life life() const noexcept { return life_; }
+    /// Whether it has ever been started or attached.
+    bool everStarted() const noexcept { return everStarted_; }
+    std::vector<DelayedCall> pendingCalls() const;
+    bool onReactorThread() const noexcept;
+    bool running() const noexcept { return running_; }
+
+    /// A host will dispatch: the timers are kept in the kernel, wake-ups are made visible at the descriptor.
+    int exportedDescriptor();
+    /// idle -> pending: the next hosted turn starts the reactor.
+    void attach();
+    /// One bounded turn, as a host calls it.
+    void hostedTurn(Duration budget);
+    /// One turn of the own loop: sends, waits at most `timeout`, dispatches.
+    void ownTurn(Duration timeout);
+    void aboutToWait();
+    void start();
+    void requestStop();
+    void crash();
+    /// stop, then own turns until the phases are over.
+    void shutDownNow();
+    /// The handle is being destroyed.
+    void close();
+
+    void setBudget(Duration budget) noexcept { budget_ = budget; }
+    Duration budgetOr(Duration otherwise) const noexcept { return budget_ < Duration::zero() ? otherwise : budget_; }
+    void setShutdownDeadline(Duration deadline) noexcept { shutdownDeadline_ = deadline; }
+    ReactorStats stats() const;
+    ThreadPool& threadPool();
+
+    std::unordered_map<std::type_index, std::shared_ptr<void>> services;
+
+private:
+    friend class IoHandler;
+    friend class BufferLease;
+    struct Turn;
+    struct Slot {
+        std::shared_ptr<IoHandler> handler;
+        std::uint32_t generation = 0;
+        std::uint64_t lastServed = 0;
+    };
+    static constexpr std::size_t kBatch = 256;
+    static constexpr std::uint64_t kWakeToken = ~std::uint64_t{0};
+    static constexpr std::uint64_t kTimerToken = ~std::uint64_t{1};
+    using Batch = std::array<PollEvent, kBatch>;
+
+    ~ReactorCore();
+
+    void deadlineMovedUp() override;
+    void immediateCallAdded() override;
+
+    void turn(Duration budget, Batch& batch, std::size_t fetched, bool fetch);
+    void runSoon(Turn& turn);
+    void runTimers(Turn& turn);
+    void runCalls(Turn& turn);
+    void runImmediate(Turn& turn);
+    void runIo(Turn& turn, Batch& batch, std::size_t n);
+    void serve(const PollEvent& event);
+    void order(Batch& batch, std::size_t n);
+    void seeToStop();
+    void beginShutdown();
+    void leaveRunningState();
+    void disconnectAll();
+    void stopThreads();
+    void shutdownDone();
+    void flushDirty();
+    void acknowledgeWake();
+    void armTimer(TimePoint now);
+    bool workWaits() const noexcept;
+    Duration untilNextTimer();
+    bool active() const noexcept { return life_ == Life::starting || life_ == Life::running || life_ == Life::stopping; }
+
+    std::uint32_t allotSlot(IoHandler& handler);
+    void freeSlot(std::uint32_t slot);
+    static std::uint64_t tokenOf(std::uint32_t slot, std::uint32_t generation) noexcept {
+        return std::uint64_t{generation} << 32 | slot;
+    }
+    void markDirty(IoHandler& handler);
+    void unmarkDirty(IoHandler& handler) noexcept;
+
+    std::uint32_t references_ = 1;
+    ReactorBase* handle_;
+    std::unique_ptr<Poller> poller_;
+    std::shared_ptr<Mailbox> mailbox_;
+    TimerHeap timers_{*this};
+    SystemEvents events_;
+    std::unique_ptr<ThreadPool> threadPool_;
+    std::deque<Function<void()>> soon_;
+
+    std::vector<Slot> slots_;
+    std::vector<std::uint32_t> freeSlots_;
+    std::size_t handlerCount_ = 0;
+    IoHandler* firstDirty_ = nullptr;
+    IoHandler* lastDirty_ = nullptr;
+    std::vector<std::unique_ptr<char[]>> buffers_;
+
+    Turn* innermost_ = nullptr;
+    int depth_ = 0;
+    std::uint64_t turnNumber_ = 0;
+    std::uint64_t round_ = 0;
+    bool lastTurnCut_ = false;
+    std::uint64_t cutTurns_ = 0;
+    std::uint64_t callbacks_ = 0;
+
+    Life life_ = Life::idle;
+    bool running_ = false;
+    bool everStarted_ = false;
+    bool stopRequested_ = false;
+    bool exported_ = false;
+    int timerFd_ = -1;
+    TimePoint armedFor_ = TimePoint::max();
+    Duration budget_{-1};  // negative: the loop's own default
+    Duration shutdownDeadline_ = std::chrono::milliseconds(750);
+    TimePoint shutdownEnd_ = TimePoint::max();
+    DelayedCall shutdownTimer_;
+    const void* thread_;
+    std::uint64_t shuffle_ = 0;  // state of the event shuffler; 0 is off
+};
+
+}  // namespace bine::inline v0::detail

@@ -1,0 +1,80 @@
+#include <fcntl.h>
+#include <sys/select.h>
+
+#include <cerrno>
+#include <ctime>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+
+#include "bine/reactors/io_handler.h"
+#include "bine/reactors/poller.h"
+
+namespace bine::inline v0::detail {
+namespace {
+
+class SelectPoller final : public Poller {
+public:
+    void watch(int fd, std::uint64_t token, unsigned, unsigned now) override {
+        if (fd >= FD_SETSIZE)
+            throw std::out_of_range("descriptor " + std::to_string(fd) + " is too large for select(), whose limit is " + std::to_string(FD_SETSIZE));
+        if (now == 0)
+            watched_.erase(fd);
+        else
+            watched_[fd] = {token, now};
+    }
+
+    std::size_t wait(std::span<PollEvent> events, Duration timeout) override {
+        fd_set reading, writing;
+        FD_ZERO(&reading);
+        FD_ZERO(&writing);
+        for (const auto& [fd, watched] : watched_) {
+            if (watched.interest & kReadable) FD_SET(fd, &reading);
+            if (watched.interest & kWritable) FD_SET(fd, &writing);
+        }
+        const int highest = watched_.empty() ? 0 : watched_.rbegin()->first + 1;
+        const Duration span = timeout < Duration::zero() ? Duration::zero() : timeout;
+        const timespec limit{static_cast<time_t>(span.count() / 1'000'000'000), static_cast<long>(span.count() % 1'000'000'000)};
+        if (pselect(highest, &reading, &writing, nullptr, timeout == forever ? nullptr : &limit, nullptr) < 0) {
+            if (errno == EINTR) return 0;
+            if (errno == EBADF) return closedOnes(events);
+            throw std::system_error(errno, std::generic_category(), "pselect");
+        }
+        std::size_t n = 0;
+        auto at = watched_.lower_bound(first_);
+        for (std::size_t i = 0; i < watched_.size() && n < events.size(); ++i, ++at) {
+            if (at == watched_.end()) at = watched_.begin();
+            unsigned what = 0;
+            if (FD_ISSET(at->first, &reading)) what |= kReadable;
+            if (FD_ISSET(at->first, &writing)) what |= kWritable;
+            if (what == 0) continue;
+            events[n++] = {at->second.token, what};
+            if (n == events.size()) first_ = at->first + 1;
+        }
+        return n;
+    }
+
+private:
+    struct Watched {
+        std::uint64_t token;
+        unsigned interest;
+    };
+
+    // select() does not say which descriptor is bad: ask each.
+    std::size_t closedOnes(std::span<PollEvent> events) {
+        std::size_t n = 0;
+        for (const auto& [fd, watched] : watched_)
+            if (n < events.size() && fcntl(fd, F_GETFD) < 0) events[n++] = {watched.token, kIoError};
+        return n;
+    }
+
+    std::map<int, Watched> watched_;
+    int first_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Poller> makeSelectPoller() { return std::make_unique<SelectPoller>(); }
+
+}  // namespace bine::inline v0::detail

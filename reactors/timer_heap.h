@@ -1,0 +1,76 @@
+#pragma once
+// TimerHeap: the pending DelayedCalls of one clock, in the order in which they run. Internal; the clock's thread only.
+//
+// A 4-ary heap with the keys inline, FIFO among equals; calls with zero delay wait in a FIFO of their own. Moving a call to a later time only
+// notes the time in the call: the heap learns of it when the old time comes (a store instead of a heap operation).
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "bine/defer/clock.h"
+
+namespace bine::inline v0::detail {
+
+class BINE_EXPORT TimerHeap final : public TimerQueue {
+public:
+    /// Told when the heap wants to be looked at earlier than before, so that a kernel timer can be set.
+    class Listener {
+    public:
+        virtual TimePoint clockNow() const = 0;
+        virtual void deadlineMovedUp() = 0;
+        virtual void immediateCallAdded() = 0;
+
+    protected:
+        ~Listener() = default;
+    };
+
+    explicit TimerHeap(Listener& listener) : listener_(listener) {}
+    ~TimerHeap();
+
+    /// Takes a reference to the timer until it is popped or cancelled.
+    void insert(Timer& timer);
+    /// The earliest deadline; TimePoint::max() when nothing waits. Calls with zero delay are not counted.
+    TimePoint nextDeadline();
+    /// Takes the earliest call that is due at `now` and was scheduled before `limit` (a value of sequence()). Its state is then `called`; null if there is none.
+    DelayedCall popDue(TimePoint now, std::uint64_t limit);
+    /// The oldest call with zero delay that was scheduled before `limit`.
+    DelayedCall popImmediate(std::uint64_t limit);
+
+    bool hasImmediate() const noexcept { return immediateCount_ != 0; }
+    std::size_t size() const noexcept { return heap_.size() + immediateCount_; }
+    /// All that is scheduled later gets at least this number.
+    std::uint64_t sequence() const noexcept { return nextSequence_; }
+    std::vector<DelayedCall> pending() const;
+    /// Cancels everything.
+    void clear();
+
+    void timerChanged(Timer& timer) override;
+    void timerCancelled(Timer& timer) override;
+    TimePoint timerNow() const override { return listener_.clockNow(); }
+
+private:
+    struct Entry {
+        TimePoint when;
+        std::uint64_t sequence;
+        Timer* timer;
+        bool before(const Entry& other) const { return when != other.when ? when < other.when : sequence < other.sequence; }
+    };
+
+    void place(std::size_t at, Entry entry);
+    void siftUp(std::size_t at, Entry entry);
+    void siftDown(std::size_t at, Entry entry);
+    void settleTop();
+    void removeAt(std::size_t at);
+    void forgetImmediate(Timer& timer);
+    static DelayedCall taken(Timer& timer);
+
+    Listener& listener_;
+    std::vector<Entry> heap_;
+    std::deque<Timer*> immediate_;  // cancelled ones are null
+    std::uint32_t immediateBase_ = 0;  // position of the front; wraps
+    std::size_t immediateCount_ = 0;
+    std::uint64_t nextSequence_ = 1;
+};
+
+}  // namespace bine::inline v0::detail

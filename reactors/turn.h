@@ -1,0 +1,43 @@
+#pragma once
+// One turn on the stack: a bounded dispatch of what is ready. Internal to ReactorCore.
+
+#include "bine/reactors/reactor_core.h"
+
+namespace bine::inline v0::detail {
+
+struct ReactorCore::Turn {
+    Turn(ReactorCore& core, Duration budget)
+        : core(core), outer(core.innermost_), number(++core.turnNumber_), started(core.clockNow()), limited(budget != Poller::forever),
+          deadline(limited ? started + budget : TimePoint::max()) {
+        core.ref();
+        core.innermost_ = this;
+        ++core.depth_;
+    }
+    ~Turn() {
+        --core.depth_;
+        core.innermost_ = outer;
+        core.unref();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    /// The reactor died, or a nested turn ran: whatever this frame still knows is stale.
+    bool over() const noexcept { return dead || core.turnNumber_ != number; }
+    /// Looked at between any two user callbacks.
+    bool spent() noexcept {
+        if (!limited || core.clockNow() < deadline) return false;
+        cut = true;
+        return true;
+    }
+
+    ReactorCore& core;
+    Turn* outer;
+    std::uint64_t number;
+    TimePoint started;
+    bool limited;
+    TimePoint deadline;
+    bool dead = false;
+    bool cut = false;
+};
+
+}  // namespace bine::inline v0::detail

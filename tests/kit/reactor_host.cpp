@@ -1,0 +1,135 @@
+#include "kit/reactor_host.h"
+
+#include <QtCore/qthread.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "kit/host_loop.h"
+
+namespace bine::kit {
+namespace {
+
+std::unique_ptr<HostLoop> makeLoop([[maybe_unused]] ReactorHost& host) {
+    const std::string& name = reactorName();
+    if (name == "epoll" || name == "poll" || name == "select") return makeOwnLoop(host);
+    if (name == "embedded") return makePollLoop();
+#ifdef BINE_HAVE_QT
+    if (name == "qt" || name == "qt-noglib") return std::unique_ptr<HostLoop>(makeQtLoop());
+#endif
+#ifdef BINE_HAVE_GTK
+    // The default context belongs to the main thread.
+    if (name == "glib" || name == "glib-context") return makeGlibLoop(name == "glib-context" || !onMainThread());
+#ifdef BINE_HAVE_QT
+    if (name == "qt+gtk") return onMainThread() ? makeQtGtkLoop() : makeGlibLoop(true);
+#endif
+#endif
+    throw std::runtime_error("BINE_REACTOR: this build has no reactor called '" + name + "'");
+}
+
+}  // namespace
+
+const std::string& reactorName() {
+    static const std::string name = [] {
+        const char* value = std::getenv("BINE_REACTOR");
+        return std::string(value && *value ? value : "epoll");
+    }();
+    return name;
+}
+
+Duration safetyLimit() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return std::chrono::seconds(60);
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+    return std::chrono::seconds(60);
+#endif
+#endif
+    return std::chrono::seconds(10);
+}
+
+NestedLoop::~NestedLoop() = default;
+
+ReactorHost::ReactorHost() : loop_(makeLoop(*this)) {}
+
+ReactorHost::~ReactorHost() { destroyReactor(); }
+
+ReactorBase& ReactorHost::reactor() {
+    if (!reactor_) reactor_ = loop_->makeReactor();
+    return *reactor_;
+}
+
+std::unique_ptr<ReactorBase> ReactorHost::anotherReactor() { return loop_->makeReactor(); }
+
+void ReactorHost::attach() { loop_->attach(reactor()); }
+
+bool ReactorHost::hosted() const { return loop_->hosted(); }
+
+bool ReactorHost::runHost() {
+    bool tooLong = false;
+    const auto over = std::make_shared<bool>(false);
+    loop_->timer(std::chrono::ceil<std::chrono::milliseconds>(safetyLimit()), [&tooLong, over, this] {
+        if (*over) return;
+        tooLong = true;
+        loop_->quit();
+    });
+    loop_->run();
+    *over = true;
+    return !tooLong;
+}
+
+void ReactorHost::quitHost() { loop_->quit(); }
+
+bool ReactorHost::spinUntil(const std::function<bool()>& done) {
+    const auto limit = std::chrono::steady_clock::now() + safetyLimit();
+    while (!done()) {
+        if (std::chrono::steady_clock::now() >= limit) return false;
+        loop_->turn(std::chrono::milliseconds(10));
+    }
+    return true;
+}
+
+bool ReactorHost::nestedLoop(const std::function<bool()>& until) {
+    const std::shared_ptr<NestedLoop> loop = nestedLoop();
+    const std::weak_ptr<NestedLoop> weak = loop;
+    auto look = std::make_shared<std::function<void()>>();
+    *look = [this, weak, &until, again = std::weak_ptr(look)] {
+        const auto loop = weak.lock();
+        if (!loop) return;
+        if (until()) return loop->quit();
+        loop_->timer(std::chrono::milliseconds(2), [look = again.lock()] { (*look)(); });
+    };
+    (*look)();
+    return until() || loop->exec();
+}
+
+std::unique_ptr<NestedLoop> ReactorHost::nestedLoop() { return loop_->nested(); }
+
+void ReactorHost::hostTimer(std::chrono::milliseconds delay, std::function<void()> f) { loop_->timer(delay, std::move(f)); }
+
+void ReactorHost::hostCallback(std::function<void()> f) { loop_->callback(std::move(f)); }
+
+bool ReactorHost::destroyLoop() { return loop_->destroy(); }
+
+HostObjects ReactorHost::hostObjects() const { return loop_->objects(); }
+
+void onThread(const std::function<void(ReactorHost&)>& f) {
+    std::exception_ptr thrown;
+    const std::unique_ptr<QThread> thread(QThread::create([&] {
+        try {
+            ReactorHost host;
+            f(host);
+        } catch (...) {
+            thrown = std::current_exception();
+        }
+    }));
+    thread->start();
+    thread->wait();
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+}  // namespace bine::kit

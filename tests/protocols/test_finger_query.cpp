@@ -1,0 +1,128 @@
+// FingerQuery: what people write and what servers receive (RFC 1288, section 2.3).
+#include <QtTest/QtTest>
+
+#include "bine/protocols/finger_query.h"
+
+using bine::FingerQuery;
+using bine::InvalidFingerQuery;
+
+namespace {
+
+/// "user|host|port|verbose", or "!" and the message.
+QString parsed(std::string_view text, int port = 79) {
+    try {
+        const FingerQuery q = FingerQuery::parse(text, port);
+        return QString::fromStdString(q.user() + "|" + q.host() + "|" + std::to_string(q.port()) + (q.verbose() ? "|W" : "|"));
+    } catch (const InvalidFingerQuery& e) {
+        return "!" + QString::fromStdString(e.userMessage());
+    }
+}
+
+QString line(std::string_view text) {
+    try {
+        const FingerQuery q = FingerQuery::parseLine(text);
+        return QString::fromStdString(q.user() + "|" + q.host() + (q.verbose() ? "|W" : "|") + (q.isForwarding() ? "|forward" : "|"));
+    } catch (const InvalidFingerQuery& e) {
+        return "!" + QString::fromStdString(e.userMessage());
+    }
+}
+
+}  // namespace
+
+class TestFingerQuery : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void whatPeopleWrite_data() {
+        QTest::addColumn<QString>("text");
+        QTest::addColumn<QString>("expected");
+        const auto row = [](const char* text, const char* expected) { QTest::newRow(text) << text << expected; };
+        row("alice@localhost", "alice|localhost|79|");
+        row("alice@localhost:7979", "alice|localhost|7979|");
+        row("@localhost", "|localhost|79|");
+        row("  @localhost\t", "|localhost|79|");
+        row("/W alice@localhost", "alice|localhost|79|W");
+        row("/w @localhost", "|localhost|79|W");
+        row("/W@localhost", "|localhost|79|W");
+        row("alice smith @ localhost:80", "alice smith|localhost|80|");
+        row("alice@127.0.0.1:7979", "alice|127.0.0.1|7979|");
+        row("alice@::1", "alice|::1|79|");
+        row("alice@[::1]", "alice|::1|79|");
+        row("alice@[::1]:7979", "alice|::1|7979|");
+        row("alice@host:65535", "alice|host|65535|");
+        row("\xc3\xa9va@host", "\xc3\xa9va|host|79|");
+    }
+    void whatPeopleWrite() {
+        QFETCH(QString, text);
+        QFETCH(QString, expected);
+        QCOMPARE(parsed(text.toStdString()), expected);
+    }
+    void thePortCanHaveAnotherDefault() { QCOMPARE(parsed("alice@localhost", 7979), "alice|localhost|7979|"); }
+
+    void whatCannotBeAsked_data() {
+        QTest::addColumn<QByteArray>("text");
+        QTest::addColumn<QString>("words");
+        const auto row = [](const char* text, const char* words) { QTest::newRow(text) << QByteArray(text) << words; };
+        row("", "nothing to ask");
+        row("   ", "nothing to ask");
+        row("alice", "no host in \"alice\"");
+        row("alice@", "no host behind the @");
+        row("alice@:79", "no host behind the @");
+        row("alice@a@b", "Ask the host that has the user");
+        row("@a@b", "Ask the host that has the user");
+        row("/X alice@host", "\"/X\" is not known");
+        row("/Walice@host", "\"/Walice\" is not known");
+        row("alice@host:", "\"\" is not a port");
+        row("alice@host:0", "\"0\" is not a port");
+        row("alice@host:65536", "\"65536\" is not a port");
+        row("alice@host:http", "\"http\" is not a port");
+        row("alice@host:99999999999999999999", "is not a port");
+        row("alice@[::1", "not closed");
+        row("alice@[::1]79", "not a port");
+        row("alice@[127.0.0.1]", "not an IPv6 address");
+        row("alice@1:2:3", "neither a host with a port nor an IPv6 address");
+        row("alice@two hosts", "not the name of a host");
+        row("alice@host/path", "not the name of a host");
+        row("alice\r\nbob@host", "cannot be sent");
+        row("alice\x01@host", "cannot be sent");
+        row("\xff@host", "cannot be sent");
+    }
+    void whatCannotBeAsked() {
+        QFETCH(QByteArray, text);
+        QFETCH(QString, words);
+        const QString answer = parsed(text.toStdString());
+        QVERIFY2(answer.startsWith('!') && answer.contains(words), qPrintable(answer));
+    }
+    void tooLongIsRefused() {
+        QVERIFY(parsed(std::string(505, 'a') + "@host").contains(QString(505, 'a')));
+        QVERIFY(parsed(std::string(600, 'a') + "@host").contains("too long"));
+        QVERIFY(parsed("a@" + std::string(254, 'h')).contains("not the name of a host"));
+    }
+
+    void whatIsSent() {
+        QCOMPARE(FingerQuery::parse("alice@localhost").line(), std::string("alice\r\n"));
+        QCOMPARE(FingerQuery::parse("@localhost").line(), std::string("\r\n"));
+        QCOMPARE(FingerQuery::parse("/W alice@localhost").line(), std::string("/W alice\r\n"));
+        QCOMPARE(FingerQuery::parse("/W @localhost").line(), std::string("/W\r\n"));
+    }
+    void theTextSaysTheSameAgain() {
+        for (const char* text : {"alice@localhost", "@localhost", "/W alice@localhost:7979", "a@[::1]", "@[::1]:7979"})
+            QCOMPARE(FingerQuery::parse(text).text(), std::string(text));
+    }
+
+    void whatServersReceive() {
+        QCOMPARE(line(""), "|||");
+        QCOMPARE(line("alice"), "alice|||");
+        QCOMPARE(line("/W alice"), "alice||W|");
+        QCOMPARE(line("/W"), "||W|");
+        QCOMPARE(line(" /w  alice "), "alice||W|");
+        QCOMPARE(line("alice@host"), "alice|host||forward");
+        QCOMPARE(line("@host"), "|host||forward");
+        QCOMPARE(line("a@b@c"), "a|b@c||forward");
+        QVERIFY(line("al\x1bice").startsWith('!'));
+        QVERIFY(line(std::string(513, 'a')).startsWith('!'));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestFingerQuery)
+#include "test_finger_query.moc"
