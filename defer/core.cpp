@@ -133,7 +133,7 @@ void Core::append(Stage* stage) {
 // --- Running
 
 void Core::run() {
-    if (running_ || pauses_ != 0 || waitingOn_ || (!resumable_ && result.kind() == Slot::Kind::nothing)) return;
+    if (dead_ || running_ || pauses_ != 0 || waitingOn_ || (!resumable_ && result.kind() == Slot::Kind::nothing)) return;
     RunList list;
     list.push(*this);
     run(list);
@@ -149,8 +149,8 @@ void Core::run(RunList& list) {
 }
 
 void Core::advance(RunList& list) {
-    if (resumable_) resume();
-    while (!running_ && pauses_ == 0 && !waitingOn_ && result.kind() != Slot::Kind::nothing) {
+    if (resumable_ && !dead_) resume();
+    while (!dead_ && !running_ && pauses_ == 0 && !waitingOn_ && result.kind() != Slot::Kind::nothing) {
         Stage* stage = first_;
         if (!stage) return finish(list);
         first_ = stage->next;
@@ -273,6 +273,7 @@ void Core::throwAlreadyCalled() const { throw AlreadyCalledError(created_, fired
 void Core::fired() {
     ref();
     prepareRun();
+    if (dead_) result.clear();
     if (result.kind() == Slot::Kind::failure && !coroutine_) noteFiring();
     run();
     unref();
@@ -399,6 +400,7 @@ void Core::ownerDied() noexcept {
 
 // The operation itself is stopped: its canceller runs, and what it still says is dropped.
 void Core::endAtSource() noexcept {
+    dropStages();
     if (called_ || frameAlive_) return;
     ref();
     if (canceller_ && !cancellerRan_) {

@@ -27,7 +27,7 @@ bool takeSwitch(std::string_view& text) {
     if (!text.starts_with('/')) return false;
     const auto word = text.substr(0, text.find_first_of(" \t@"));
     if (word != "/W" && word != "/w")
-        refuse("The switch \"" + plainText(word) + "\" is not known.", "There is one: /W asks for a long answer, as in \"/W user@host\".");
+        refuse("The switch \"" + plainText(word) + "\" is not known.", "There is one: /W, for a long answer.");
     text = trimmed(text.substr(word.size()));
     return true;
 }

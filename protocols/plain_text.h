@@ -18,7 +18,7 @@ namespace bine::inline v0 {
 class BINE_EXPORT PlainText {
 public:
     /// The text will have at most `maximum` bytes; it is cut between characters.
-    explicit PlainText(std::size_t maximum = std::numeric_limits<std::size_t>::max());
+    explicit PlainText(std::size_t maximum = (std::numeric_limits<std::size_t>::max)());
 
     /// Takes what has arrived. False when something did not fit: the text is full, and the rest was dropped.
     bool append(std::string_view bytes);

@@ -30,14 +30,14 @@ bool onApplicationThread() {
 
 /// QThread::exec() is protected, and the only loop of a thread that exit() ends with all loops nested in it.
 struct ThreadLoop : QThread {
-    static void run() {
+    static void enter() {
         QThread* thread = QThread::currentThread();
         (thread->*&ThreadLoop::exec)();
     }
     /// exit() leaves behind that no QEventLoop may run on the thread; an exec() that returns at once clears it.
     static void clearExit() {
         QThread::currentThread()->exit();
-        run();
+        enter();
     }
 };
 
@@ -202,7 +202,7 @@ void QtReactor::Host::runLoop(int (*exec)()) {
     else if (onApplicationThread())
         QCoreApplication::exec();
     else
-        ThreadLoop::run();
+        ThreadLoop::enter();
     ownsLoop_ = false;
     if (endedLoops_ && !onApplicationThread()) ThreadLoop::clearExit();
 }

@@ -52,7 +52,7 @@ public:
 private:
     int waitFor(epoll_event* ready, int capacity, Duration timeout) {
         int n = 0;
-        if (timeout == forever) {
+        if (timeout == kForever) {
             n = epoll_wait(fd_, ready, capacity, -1);
         } else if (timeout <= Duration::zero()) {
             n = epoll_wait(fd_, ready, capacity, 0);

@@ -34,7 +34,7 @@ public:
     std::size_t wait(std::span<PollEvent> events, Duration timeout) override {
         const Duration span = timeout < Duration::zero() ? Duration::zero() : timeout;
         const timespec limit{static_cast<time_t>(span.count() / 1'000'000'000), static_cast<long>(span.count() % 1'000'000'000)};
-        if (ppoll(set_.data(), set_.size(), timeout == forever ? nullptr : &limit, nullptr) < 0) {
+        if (ppoll(set_.data(), set_.size(), timeout == kForever ? nullptr : &limit, nullptr) < 0) {
             if (errno == EINTR) return 0;
             throw std::system_error(errno, std::generic_category(), "ppoll");
         }

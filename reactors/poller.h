@@ -19,7 +19,7 @@ struct PollEvent {
 
 class Poller {
 public:
-    static constexpr Duration forever = Duration::max();
+    static constexpr Duration kForever = (Duration::max)();
 
     virtual ~Poller() = default;
     /// Changes what is watched on fd from `was` to `now` (kReadable | kWritable); zero is out of the set, so that hang-ups stay silent too.

@@ -48,7 +48,7 @@ public:
     void setTurnBudget(Delay budget);
     /// How long all of shutdown may take: 750 ms unless set. What is not done by then is logged by name and left.
     void setShutdownDeadline(Delay deadline);
-    static constexpr Duration infinite = Duration::max();
+    static constexpr Duration infinite = (Duration::max)();
 
     ReactorStats stats() const;
 

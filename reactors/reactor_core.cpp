@@ -94,7 +94,7 @@ void ReactorCore::ownTurn(Duration timeout) {
         timeout = (std::min)(timeout, untilNextTimer());
     Batch batch;
     const std::size_t n = poller_->wait(batch, timeout);
-    turn(budgetOr(Poller::forever), batch, n, false);
+    turn(budgetOr(Poller::kForever), batch, n, false);
     unref();
 }
 
@@ -241,7 +241,7 @@ void ReactorCore::acknowledgeWake() {
 
 Duration ReactorCore::untilNextTimer() {
     const TimePoint next = timers_.nextDeadline();
-    if (next == TimePoint::max()) return Poller::forever;
+    if (next == TimePoint::max()) return Poller::kForever;
     return (std::max)(next - clockNow(), Duration::zero());
 }
 
@@ -283,7 +283,7 @@ void ReactorCore::beginShutdown() {
     events_.abandon("startup");
     life_ = Life::stopping;
     shutdownEnd_ = TimePoint::max();
-    if (shutdownDeadline_ != Poller::forever && handle_) {
+    if (shutdownDeadline_ != Poller::kForever && handle_) {
         shutdownEnd_ = clockNow() + shutdownDeadline_;
         shutdownTimer_ = handle_->callLater(shutdownDeadline_, [this] { events_.giveUpWaiting("shutdown"); });
     }
@@ -317,7 +317,7 @@ void ReactorCore::disconnectAll() {
 
 void ReactorCore::stopThreads() {
     if (!threadPool_) return;
-    const Duration left = shutdownEnd_ == TimePoint::max() ? Poller::forever : (std::max)(shutdownEnd_ - clockNow(), Duration::zero());
+    const Duration left = shutdownEnd_ == TimePoint::max() ? Poller::kForever : (std::max)(shutdownEnd_ - clockNow(), Duration::zero());
     if (const std::size_t stuck = threadPool_->stop(left); stuck != 0)
         Logger("bine.reactor").error("The shutdown deadline has passed; leaving " + std::to_string(stuck) + " thread(s) that are still at work");
 }
@@ -346,7 +346,7 @@ void ReactorCore::shutDownNow() {
     }
     if (life_ == Life::starting || life_ == Life::running) stopRequested_ = true;
     ref();
-    while (active() && handle_) ownTurn(Poller::forever);
+    while (active() && handle_) ownTurn(Poller::kForever);
     unref();
 }
 

@@ -178,10 +178,10 @@ private:
     bool stopRequested_ = false;
     bool exported_ = false;
     int timerFd_ = -1;
-    TimePoint armedFor_ = TimePoint::max();
+    TimePoint armedFor_ = (TimePoint::max)();
     Duration budget_{-1};  // negative: the loop's own default
     Duration shutdownDeadline_ = std::chrono::milliseconds(750);
-    TimePoint shutdownEnd_ = TimePoint::max();
+    TimePoint shutdownEnd_ = (TimePoint::max)();
     DelayedCall shutdownTimer_;
     const void* thread_;
     std::uint64_t shuffle_ = 0;  // state of the event shuffler; 0 is off

@@ -36,7 +36,7 @@ public:
         const int highest = watched_.empty() ? 0 : watched_.rbegin()->first + 1;
         const Duration span = timeout < Duration::zero() ? Duration::zero() : timeout;
         const timespec limit{static_cast<time_t>(span.count() / 1'000'000'000), static_cast<long>(span.count() % 1'000'000'000)};
-        if (pselect(highest, &reading, &writing, nullptr, timeout == forever ? nullptr : &limit, nullptr) < 0) {
+        if (pselect(highest, &reading, &writing, nullptr, timeout == kForever ? nullptr : &limit, nullptr) < 0) {
             if (errno == EINTR) return 0;
             if (errno == EBADF) return closedOnes(events);
             throw std::system_error(errno, std::generic_category(), "pselect");

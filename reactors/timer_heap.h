@@ -30,7 +30,7 @@ public:
 
     /// Takes a reference to the timer until it is popped or cancelled.
     void insert(Timer& timer);
-    /// The earliest deadline; TimePoint::max() when nothing waits. Calls with zero delay are not counted.
+    /// The earliest deadline; (TimePoint::max)() when nothing waits. Calls with zero delay are not counted.
     TimePoint nextDeadline();
     /// Takes the earliest call that is due at `now` and was scheduled before `limit` (a value of sequence()). Its state is then `called`; null if there is none.
     DelayedCall popDue(TimePoint now, std::uint64_t limit);

@@ -7,8 +7,8 @@ namespace bine::inline v0::detail {
 
 struct ReactorCore::Turn {
     Turn(ReactorCore& core, Duration budget)
-        : core(core), outer(core.innermost_), number(++core.turnNumber_), started(core.clockNow()), limited(budget != Poller::forever),
-          deadline(limited ? started + budget : TimePoint::max()) {
+        : core(core), outer(core.innermost_), number(++core.turnNumber_), started(core.clockNow()), limited(budget != Poller::kForever),
+          deadline(limited ? started + budget : (TimePoint::max)()) {
         core.ref();
         core.innermost_ = this;
         ++core.depth_;

@@ -3,6 +3,7 @@
 #include <QFormLayout>
 #include <QLabel>
 #include <QShortcut>
+#include <QStyle>
 #include <QVBoxLayout>
 #include <QWidget>
 #include <iostream>

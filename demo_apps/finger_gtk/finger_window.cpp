@@ -91,7 +91,7 @@ void FingerWindow::setBusy(bool busy) {
 FingerWindow::FingerWindow(GtkApplication* app, bine::Reactor& reactor)
     : reactor_(reactor), window_(GTK_WINDOW(gtk_application_window_new(app))) {
     gtk_window_set_title(window_, "Finger");
-    gtk_window_set_default_size(window_, 640, 480);
+    gtk_window_set_default_size(window_, 600, 450);
     addActions();
     gtk_window_set_titlebar(window_, makeHeader());
 

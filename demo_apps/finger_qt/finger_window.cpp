@@ -1,0 +1,218 @@
+#include "finger_window.h"
+
+#include <QAction>
+#include <QApplication>
+#include <QFontDatabase>
+#include <QMenuBar>
+#include <QMessageBox>
+#include <QPainter>
+#include <QStatusBar>
+#include <QToolBar>
+#include <QVBoxLayout>
+
+#include "bine/qtreactor/qt_owner.h"
+
+namespace {
+
+/// Somebody, in a quiet colour of the palette.
+QLabel* makePerson(const QPalette& palette, qreal ratio) {
+    constexpr int size = 96;
+    QPixmap pixmap(QSize(size, size) * ratio);
+    pixmap.setDevicePixelRatio(ratio);
+    pixmap.fill(Qt::transparent);
+    QPainter painter(&pixmap);
+    painter.setRenderHint(QPainter::Antialiasing);
+    painter.setPen(Qt::NoPen);
+    painter.setBrush(palette.color(QPalette::Mid));
+    painter.drawEllipse(QRectF(28, 8, 40, 40));
+    painter.setClipRect(0, 0, size, 88);
+    painter.drawRoundedRect(QRectF(10, 54, 76, 60), 30, 30);
+    painter.end();
+    auto* label = new QLabel;
+    label->setPixmap(pixmap);
+    label->setAlignment(Qt::AlignCenter);
+    return label;
+}
+
+}  // namespace
+
+// --- What happens
+
+FingerWindow::FingerWindow(bine::Reactor& reactor) : reactor_(reactor) {
+    setWindowTitle("Finger (Qt)");
+    makeActions();
+    makeMenus();
+    makeToolBar();
+    makeContent();
+    setBusy(false);
+    resize(600, 450);
+    entry_->setFocus();
+}
+
+void FingerWindow::ask(const QString& query) {
+    entry_->setText(query);
+    start();
+}
+
+// When the window goes, the question is cancelled and neither callback is called.
+void FingerWindow::start() {
+    stop();
+    query_ = entry_->text().trimmed();
+    if (longAnswer_->isChecked() && !query_.startsWith('/')) query_.prepend("/W ");
+    panel_->hide();
+    setBusy(true);
+    auto asking = bine::askFinger(reactor_, query_.toStdString())
+                      .ownedBy(this)
+                      .addCallback([this](const bine::FingerAnswer& answer) { showAnswer(answer); })
+                      .addErrback([this](const bine::Failure& failure) { showFailure(failure); });
+    asking_ = asking.ref();
+}
+
+void FingerWindow::stop() { asking_.cancel(); }
+
+void FingerWindow::showAnswer(const bine::FingerAnswer& answer) {
+    setBusy(false);
+    text_->setPlainText(QString::fromStdString(answer.text));
+    pages_->setCurrentWidget(text_);
+    const int lines = text_->document()->blockCount() - (answer.text.ends_with('\n') || answer.text.empty() ? 1 : 0);
+    statusBar()->showMessage(lines == 0 ? "The answer to " + query_ + " is empty"
+                                        : QString("%1: %2 %3").arg(query_).arg(lines).arg(lines == 1 ? "line" : "lines"));
+    if (!answer.complete()) panel_->showMessage(MessagePanel::Kind::warning, QString::fromStdString(answer.notice));
+}
+
+void FingerWindow::showFailure(const bine::Failure& failure) {
+    setBusy(false);
+    if (failure.check<bine::CancelledError>())
+        statusBar()->showMessage("Stopped");
+    else
+        panel_->showMessage(MessagePanel::Kind::error, QString::fromStdString(failure.userMessage()));
+}
+
+void FingerWindow::setBusy(bool busy) {
+    progress_->setVisible(busy);
+    stop_->setEnabled(busy);
+    if (busy)
+        statusBar()->showMessage("Asking for " + query_);
+    else
+        statusBar()->clearMessage();
+}
+
+// --- How it is built
+
+QAction* FingerWindow::makeAction(const QString& text, const QIcon& icon, const QList<QKeySequence>& keys, void (FingerWindow::*call)()) {
+    auto* action = new QAction(icon, text, this);
+    action->setShortcuts(keys);
+    if (call) connect(action, &QAction::triggered, this, call);
+    addAction(action);  // its keys work while the menu bar is hidden, too
+    return action;
+}
+
+void FingerWindow::makeActions() {
+    const auto icon = [this](const char* name, QStyle::StandardPixmap otherwise) {
+        return QIcon::fromTheme(name, style()->standardIcon(otherwise));
+    };
+    ask_ = makeAction("&Ask", icon("edit-find", QStyle::SP_FileDialogContentsView), {QKeySequence::Refresh, QKeySequence("Ctrl+R")}, &FingerWindow::start);
+    stop_ = makeAction("&Stop", icon("process-stop", QStyle::SP_BrowserStop), {QKeySequence("Esc")}, &FingerWindow::stop);
+    longAnswer_ = new QAction("&Long Answers", this);
+    longAnswer_->setCheckable(true);
+    showMenu_ = new QAction("Show &Menubar", this);
+    showMenu_->setCheckable(true);
+    showMenu_->setChecked(true);
+    showMenu_->setShortcut(QKeySequence("Ctrl+M"));
+    connect(showMenu_, &QAction::toggled, this, [this](bool on) { menuBar()->setVisible(on); });
+    addAction(showMenu_);
+}
+
+void FingerWindow::makeMenus() {
+    auto* file = menuBar()->addMenu("&File");
+    file->addAction(ask_);
+    file->addAction(stop_);
+    file->addSeparator();
+    auto* close = makeAction("&Close", QIcon::fromTheme("window-close"), {QKeySequence::Close}, nullptr);
+    connect(close, &QAction::triggered, this, &QWidget::close);
+    auto* quit = makeAction("&Quit", QIcon::fromTheme("application-exit"), {QKeySequence::Quit}, nullptr);
+    connect(quit, &QAction::triggered, qApp, &QApplication::closeAllWindows);
+    file->addActions({close, quit});
+    menuBar()->addMenu("&Settings")->addActions({longAnswer_, showMenu_});
+    auto* about = new QAction("&About Finger", this);
+    connect(about, &QAction::triggered, this, &FingerWindow::showAbout);
+    menuBar()->addMenu("&Help")->addAction(about);
+}
+
+void FingerWindow::makeToolBar() {
+    auto* bar = addToolBar("Main Toolbar");
+    bar->setMovable(false);
+    bar->setContextMenuPolicy(Qt::PreventContextMenu);
+    bar->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    entry_ = new QLineEdit;
+    entry_->setObjectName("query");
+    entry_->setAccessibleName("Who to look for");
+    entry_->setPlaceholderText("user@host");
+    entry_->setClearButtonEnabled(true);
+    connect(entry_, &QLineEdit::returnPressed, this, &FingerWindow::start);
+    connect(entry_, &QLineEdit::textChanged, this, [this](const QString& text) { ask_->setEnabled(!text.trimmed().isEmpty()); });
+    ask_->setEnabled(false);
+    bar->addWidget(entry_);
+    bar->addAction(ask_);
+    bar->addAction(stop_);
+    auto* edit = new QAction(this);
+    edit->setShortcut(QKeySequence("Ctrl+L"));
+    connect(edit, &QAction::triggered, entry_, [this] { entry_->setFocus(), entry_->selectAll(); });
+    addAction(edit);
+}
+
+void FingerWindow::makeContent() {
+    panel_ = new MessagePanel(ask_);
+    text_ = new QPlainTextEdit;
+    text_->setReadOnly(true);
+    text_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    text_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+    text_->setAccessibleName("Answer");
+    text_->setFrameShape(QFrame::NoFrame);
+    text_->document()->setDocumentMargin(style()->pixelMetric(QStyle::PM_LayoutLeftMargin));
+    pages_ = new QStackedWidget;
+    pages_->addWidget(makePlaceholder());
+    pages_->addWidget(text_);
+
+    auto* content = new QWidget;
+    auto* column = new QVBoxLayout(content);
+    column->setContentsMargins(0, 0, 0, 0);
+    auto* around = new QVBoxLayout;  // the panel's own margin goes with it
+    around->addWidget(panel_);
+    column->addLayout(around);
+    column->addWidget(pages_, 1);
+    setCentralWidget(content);
+
+    progress_ = new QProgressBar;
+    progress_->setRange(0, 0);
+    progress_->setMaximumWidth(fontMetrics().horizontalAdvance('x') * 16);
+    progress_->setTextVisible(false);
+    statusBar()->addPermanentWidget(progress_);
+}
+
+QWidget* FingerWindow::makePlaceholder() {
+    const auto label = [](const QString& text, double scale) {
+        auto* made = new QLabel(text);
+        QFont font = made->font();
+        font.setPointSizeF(font.pointSizeF() * scale);
+        made->setFont(font);
+        made->setAlignment(Qt::AlignCenter);
+        made->setWordWrap(true);
+        return made;
+    };
+    auto* heading = label("Who Are You Looking For?", 1.6);
+    auto* line = label("Enter user@host, or @host to see who is there.", 1);
+    auto* page = new QWidget;
+    auto* column = new QVBoxLayout(page);
+    column->addStretch();
+    column->addWidget(makePerson(palette(), devicePixelRatioF()));
+    column->addWidget(heading);
+    column->addWidget(line);
+    column->addStretch();
+    return page;
+}
+
+void FingerWindow::showAbout() {
+    QMessageBox::about(this, "About Finger",
+                       "Asks hosts about their users (RFC 1288).\n\nA demonstration of Bine: networking in Qt's own event loop.");
+}

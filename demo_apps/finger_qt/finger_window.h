@@ -1,0 +1,52 @@
+#pragma once
+// The window of finger_qt: a tool bar with an entry, what was answered, and a panel for what went wrong.
+
+#include <QLabel>
+#include <QLineEdit>
+#include <QMainWindow>
+#include <QPlainTextEdit>
+#include <QProgressBar>
+#include <QStackedWidget>
+
+#include "bine/defer/deferred.h"
+#include "bine/protocols/finger.h"
+#include "bine/reactors/reactor.h"
+#include "message_panel.h"
+
+class FingerWindow : public QMainWindow {
+public:
+    explicit FingerWindow(bine::Reactor& reactor);
+    /// Asks "user@host"; what was being asked is cancelled.
+    void ask(const QString& query);
+
+private:
+    // What happens.
+    void start();
+    void stop();
+    void showAnswer(const bine::FingerAnswer& answer);
+    void showFailure(const bine::Failure& failure);
+    void setBusy(bool busy);
+
+    // How it is built.
+    void makeActions();
+    void makeMenus();
+    void makeToolBar();
+    void makeContent();
+    QWidget* makePlaceholder();
+    QAction* makeAction(const QString& text, const QIcon& icon, const QList<QKeySequence>& keys, void (FingerWindow::*call)());
+    void showAbout();
+
+    bine::Reactor& reactor_;
+    bine::DeferredRef asking_;
+    QString query_;
+
+    QLineEdit* entry_ = nullptr;
+    QAction* ask_ = nullptr;
+    QAction* stop_ = nullptr;
+    QAction* longAnswer_ = nullptr;
+    QAction* showMenu_ = nullptr;
+    MessagePanel* panel_ = nullptr;
+    QStackedWidget* pages_ = nullptr;
+    QPlainTextEdit* text_ = nullptr;
+    QProgressBar* progress_ = nullptr;
+};

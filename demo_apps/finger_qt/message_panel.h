@@ -1,0 +1,63 @@
+#pragma once
+// MessagePanel: a message in the layout, next to what it is about. It takes no room while there is none, and shows plain text only.
+
+#include <QFrame>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QPainter>
+#include <QStyle>
+#include <QToolButton>
+
+class MessagePanel : public QFrame {
+public:
+    enum class Kind { warning, error };
+
+    explicit MessagePanel(QAction* remedy) : remedy_(new QToolButton), dismiss_(new QToolButton) {
+        text_.setTextFormat(Qt::PlainText);
+        text_.setWordWrap(true);
+        text_.setTextInteractionFlags(Qt::TextSelectableByMouse);
+        text_.setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
+        remedy_->setDefaultAction(remedy);
+        remedy_->setText("Try Again");
+        remedy_->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+        dismiss_->setIcon(style()->standardIcon(QStyle::SP_TitleBarCloseButton));
+        dismiss_->setToolTip("Close");
+        dismiss_->setAutoRaise(true);
+        connect(dismiss_, &QToolButton::clicked, this, &QWidget::hide);
+        auto* row = new QHBoxLayout(this);
+        row->addWidget(&icon_, 0, Qt::AlignTop);
+        row->addWidget(&text_, 1);
+        row->addWidget(remedy_, 0, Qt::AlignVCenter);
+        row->addWidget(dismiss_, 0, Qt::AlignVCenter);
+        hide();
+    }
+    void showMessage(Kind kind, const QString& text) {
+        kind_ = kind;
+        const int size = style()->pixelMetric(QStyle::PM_SmallIconSize);
+        icon_.setPixmap(style()->standardIcon(kind == Kind::error ? QStyle::SP_MessageBoxCritical : QStyle::SP_MessageBoxWarning).pixmap(size));
+        text_.setText(text);
+        remedy_->setVisible(kind == Kind::error);
+        remedy_->setText("Try Again");
+        show();
+        update();
+    }
+
+protected:
+    // A tint of the palette's own base, so that dark styles stay dark.
+    void paintEvent(QPaintEvent*) override {
+        const QColor colour = kind_ == Kind::error ? QColor(218, 68, 83) : QColor(246, 116, 0);
+        QColor tint = colour;
+        tint.setAlphaF(0.15F);
+        QPainter painter(this);
+        painter.setRenderHint(QPainter::Antialiasing);
+        painter.setPen(colour);
+        painter.setBrush(tint);
+        painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3);
+    }
+
+private:
+    QLabel icon_, text_;
+    QToolButton* remedy_;
+    QToolButton* dismiss_;
+    Kind kind_ = Kind::error;
+};
