@@ -150,6 +150,7 @@ void Core::run(RunList& list) {
 
 void Core::advance(RunList& list) {
     if (resumable_ && !dead_) resume();
+    if (dead_ && !running_) return endForOwner(list);
     while (!dead_ && !running_ && pauses_ == 0 && !waitingOn_ && result.kind() != Slot::Kind::nothing) {
         Stage* stage = first_;
         if (!stage) return finish(list);
@@ -191,6 +192,15 @@ void Core::finish(RunList& list) noexcept {
     unref();         // the outer's reference to this
 }
 
+void Core::takeResult(Slot& slot) noexcept {
+    if (result.kind() == Slot::Kind::nothing) {  // its owner died
+        slot.setFailure(CancelledError());
+        return;
+    }
+    slot.takeFrom(result);
+    result.emplace<void>();  // what was taken leaves nothing behind
+}
+
 void Core::dropReturner() noexcept {
     if (Stage* stage = std::exchange(returner_, nullptr)) dispose(stage);
 }
@@ -210,8 +220,7 @@ void Core::waitFor(Core& inner, RunList& list) {
         return;
     }
     if (inner.settled()) {
-        result.takeFrom(inner.result);
-        inner.result.emplace<void>();
+        inner.takeResult(result);
         inner.unref();
         return;
     }

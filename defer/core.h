@@ -142,8 +142,10 @@ public:
     }
     /// Whether the chain has its result, and nothing holds it back.
     bool settled() const noexcept {
-        return result.kind() != Slot::Kind::nothing && !first_ && !running_ && pauses_ == 0 && !waitingOn_;
+        return dead_ || (result.kind() != Slot::Kind::nothing && !first_ && !running_ && pauses_ == 0 && !waitingOn_);
     }
+    /// Moves the result of a settled chain out; CancelledError if its owner died.
+    void takeResult(Slot& slot) noexcept;
     /// From within a stage: this chain goes on with the result of `inner`, whose handle's reference and consumer's role pass over.
     void waitFor(Core& inner, RunList& list);
     /// From a coroutine's await: the coroutine of `this` resumes when `inner` has its result. `inner` keeps its reference with the awaiter.

@@ -732,7 +732,7 @@ public:
     T await_resume() {
         Slot slot;
         if (deferred_.state_ == Deferred<T>::State::core)
-            slot.takeFrom(deferred_.core_->result);
+            deferred_.core_->takeResult(slot);
         else
             deferred_.moveInto(slot);
         if (slot.kind() == Slot::Kind::failure) slot.failure().raiseException();

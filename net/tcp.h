@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
@@ -166,7 +167,8 @@ template <class P>
     requires std::derived_from<P, Protocol>
 Deferred<std::shared_ptr<P>> connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
                                              const TCPClientOptions& options = TCPClientOptions()) {
-    auto factory = Factory::make([protocol](const Address&) { return protocol; });
+    // Hands the protocol over: a factory that kept it would keep itself, through the protocol's factory().
+    auto factory = Factory::make([protocol = std::move(protocol)](const Address&) mutable { return std::exchange(protocol, nullptr); });
     factory->noisy = false;
     return connectFactory(reactor, host, port, std::move(factory), options)
         .addCallback([](std::shared_ptr<Protocol> made) { return std::static_pointer_cast<P>(std::move(made)); });

@@ -147,4 +147,6 @@ bool QtLoop::destroy() {
     return had;
 }
 
+std::unique_ptr<HostLoop> makeQtLoop() { return std::make_unique<QtLoop>(); }
+
 }  // namespace bine::kit

@@ -19,7 +19,7 @@ std::unique_ptr<HostLoop> makeLoop([[maybe_unused]] ReactorHost& host) {
     if (name == "epoll" || name == "poll" || name == "select") return makeOwnLoop(host);
     if (name == "embedded") return makePollLoop();
 #ifdef BINE_HAVE_QT
-    if (name == "qt" || name == "qt-noglib") return std::unique_ptr<HostLoop>(makeQtLoop());
+    if (name == "qt" || name == "qt-noglib") return makeQtLoop();
 #endif
 #ifdef BINE_HAVE_GTK
     // The default context belongs to the main thread.
@@ -69,18 +69,7 @@ void ReactorHost::attach() { loop_->attach(reactor()); }
 
 bool ReactorHost::hosted() const { return loop_->hosted(); }
 
-bool ReactorHost::runHost() {
-    bool tooLong = false;
-    const auto over = std::make_shared<bool>(false);
-    loop_->timer(std::chrono::ceil<std::chrono::milliseconds>(safetyLimit()), [&tooLong, over, this] {
-        if (*over) return;
-        tooLong = true;
-        loop_->quit();
-    });
-    loop_->run();
-    *over = true;
-    return !tooLong;
-}
+void ReactorHost::runHost() { loop_->run(); }
 
 void ReactorHost::quitHost() { loop_->quit(); }
 
@@ -94,17 +83,17 @@ bool ReactorHost::spinUntil(const std::function<bool()>& done) {
 }
 
 bool ReactorHost::nestedLoop(const std::function<bool()>& until) {
+    if (until()) return true;
     const std::shared_ptr<NestedLoop> loop = nestedLoop();
-    const std::weak_ptr<NestedLoop> weak = loop;
-    auto look = std::make_shared<std::function<void()>>();
-    *look = [this, weak, &until, again = std::weak_ptr(look)] {
-        const auto loop = weak.lock();
-        if (!loop) return;
-        if (until()) return loop->quit();
-        loop_->timer(std::chrono::milliseconds(2), [look = again.lock()] { (*look)(); });
+    const auto look = std::make_shared<std::function<void()>>();
+    *look = [this, &until, loop = std::weak_ptr(loop), look = std::weak_ptr(look)] {
+        const auto open = loop.lock();
+        if (!open) return;  // and `until` is gone
+        if (until()) return open->quit();
+        loop_->timer(std::chrono::milliseconds(2), [again = look.lock()] { (*again)(); });
     };
     (*look)();
-    return until() || loop->exec();
+    return loop->exec();
 }
 
 std::unique_ptr<NestedLoop> ReactorHost::nestedLoop() { return loop_->nested(); }

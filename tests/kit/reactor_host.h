@@ -7,8 +7,9 @@
 //   glib, glib-context    GlibReactor on the default context, and on a context of its own that is thread-default
 //   qt+gtk                a QCoreApplication with the GLib dispatcher; the reactor is a GlibReactor on the same loop
 //
-// One per test, made by ReactorTest; used on the thread that made it. Nothing here sleeps: what waits, waits in the loop under test. Whatever waits
-// has a generous limit of real time (safetyLimit()), after which it gives up and says false.
+// One per test, made by ReactorTest; used on the thread that made it. Nothing here sleeps: what waits, waits in the loop under test. What has
+// a condition to wait for gives up after a generous time (safetyLimit()) and says false; run() and runHost() do not, and runTests() ends a program that
+// hangs in them.
 
 #include <functional>
 #include <memory>
@@ -65,8 +66,8 @@ public:
     bool hosted() const;
     /// The way in which the reactor owns the loop: reactor().run(); returns after stop() or crash(). `embedded` does it with its poll() loop.
     void run() { reactor().run(); }
-    /// The attached way: the user runs the loop (QCoreApplication::exec, g_main_loop_run, poll), until quitHost(). False if the safety limit passed first.
-    bool runHost();
+    /// The attached way: the user runs the loop (QCoreApplication::exec, g_main_loop_run, poll), until quitHost().
+    void runHost();
     /// Ends runHost(), as a user's "quit" does; in Qt all loops end.
     void quitHost();
     /// Runs the host's loop, turn by turn, until done() is true; outside of callbacks and inside. Starts a reactor that is pending. False if the safety

@@ -88,7 +88,10 @@ public:
         return build ? build(peer) : nullptr;
     }
     void startFactory() override { events.push_back("start"); }
-    void stopFactory() override { events.push_back("stop"); }
+    void stopFactory() override {
+        events.push_back("stop");
+        connector = {};  // it keeps its factory
+    }
     void startedConnecting(bine::Connector& c) override {
         connector = c;
         events.push_back("started");
