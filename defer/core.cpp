@@ -3,7 +3,6 @@
 #include "bine/defer/deferred.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <stdexcept>
 
 #include "bine/defer/errors.h"
@@ -23,15 +22,17 @@ public:
     CoreOwnership* next;
 };
 
+static constexpr std::size_t kAlignment = alignof(std::max_align_t);
+static constexpr std::size_t roundUp(std::size_t size, std::size_t alignment) { return (size + alignment - 1) & ~(alignment - 1); }
+
 /// Where stages go that the arena has no room for.
 struct Core::Chunk {
     Chunk* next;
     std::size_t size;
     std::size_t used;
 };
+static constexpr std::size_t kChunkHead = roundUp(3 * sizeof(std::size_t), kAlignment);
 
-static constexpr std::size_t kAlignment = alignof(std::max_align_t);
-static constexpr std::size_t roundUp(std::size_t size) { return (size + kAlignment - 1) & ~(kAlignment - 1); }
 
 // --- Making and destroying
 
@@ -66,10 +67,9 @@ void Core::unref() noexcept {
 Core::~Core() {
     references_ = 1;  // what dies here may take and give back a reference
     dropOwners();
-    reportIfNobodyWill();
+    dropResult();
     dropStages();
-    if (returner_) dispose(std::exchange(returner_, nullptr));
-    result.clear();
+    dropReturner();
     canceller_ = nullptr;
     if (Core* inner = std::exchange(waitingOn_, nullptr)) inner->unref();
     releaseChunks();
@@ -77,25 +77,22 @@ Core::~Core() {
 
 // --- Memory of the stages
 
-void* Core::allot(std::size_t size, std::size_t) {
-    size = roundUp(size);
-    ++live_;
-    if (used_ + size <= kArena) {
-        void* place = arena_ + used_;
-        used_ += static_cast<std::uint32_t>(size);
-        unpoison(place, size);
-        return place;
+void* Core::allot(std::size_t size, std::size_t alignment) {
+    const std::size_t start = roundUp(used_, alignment);
+    if (start + size <= kArena) {
+        used_ = static_cast<std::uint32_t>(start + size);
+        ++live_;
+        unpoison(arena_ + start, size);
+        return arena_ + start;
     }
-    if (!chunks_ || chunks_->used + size > chunks_->size) {
+    if (!chunks_ || roundUp(chunks_->used, alignment) + size > chunks_->size) {
         const std::size_t room = (std::max)(size, chunks_ ? (std::min)(chunks_->size * 2, std::size_t{1} << 20) : std::size_t{512});
-        auto* chunk = static_cast<Chunk*>(std::malloc(roundUp(sizeof(Chunk)) + room));
-        if (!chunk) throw std::bad_alloc();
-        *chunk = {chunks_, room, 0};
-        chunks_ = chunk;
+        chunks_ = ::new (::operator new(kChunkHead + room)) Chunk{chunks_, room, 0};
     }
-    std::byte* place = reinterpret_cast<std::byte*>(chunks_) + roundUp(sizeof(Chunk)) + chunks_->used;
-    chunks_->used += size;
-    return place;
+    const std::size_t inChunk = roundUp(chunks_->used, alignment);
+    chunks_->used = inChunk + size;
+    ++live_;
+    return reinterpret_cast<std::byte*>(chunks_) + kChunkHead + inChunk;
 }
 
 void Core::dispose(Stage* stage) noexcept {
@@ -111,7 +108,7 @@ void Core::dispose(Stage* stage) noexcept {
 void Core::releaseChunks() noexcept {
     while (Chunk* chunk = chunks_) {
         chunks_ = chunk->next;
-        std::free(chunk);
+        ::operator delete(chunk);
     }
 }
 
@@ -140,17 +137,21 @@ void Core::run() {
 }
 
 void Core::run(RunList& list) {
+    // Inside of a destructor, what dies while this runs does not wait for that one to return.
+    Trash& trash = Trash::ofThread();
+    const Trash outer = std::exchange(trash, Trash());
     while (Core* core = list.first) {
         list.first = core->nextToRun_;
         core->running_ = false;
         core->advance(list);
         core->unref();
     }
+    trash = outer;
 }
 
 void Core::advance(RunList& list) {
     if (resumable_ && !dead_) resume();
-    if (dead_ && !running_) return endForOwner(list);
+    if (dead_) return endForOwner(list);
     while (!dead_ && !running_ && pauses_ == 0 && !waitingOn_ && result.kind() != Slot::Kind::nothing) {
         Stage* stage = first_;
         if (!stage) return finish(list);
@@ -158,7 +159,8 @@ void Core::advance(RunList& list) {
         if (!first_) last_ = nullptr;
         running_ = true;
         stage->run(*this, list);
-        running_ = false;
+        const bool forwarded = list.first && list.first->nextToRun_ == this;
+        running_ = forwarded;  // the target goes first
         if (dead_) {
             dispose(stage);
             return endForOwner(list);
@@ -167,20 +169,21 @@ void Core::advance(RunList& list) {
             returner_ = stage;  // its callable lives until what it returned has been fired
         else
             dispose(stage);
-        if (list.first && list.first->nextToRun_ == this) {  // it forwarded its result: the target goes first
-            running_ = true;
-            return;
-        }
+        if (forwarded) return;
     }
 }
 
 void Core::finish(RunList& list) noexcept {
     Core* outer = waiter_;
-    if (!outer) return reportIfNobodyWill();
+    if (!outer) {
+        if (!handle_) dropResult();
+        return;
+    }
     waiter_ = nullptr;
     outer->waitingOn_ = nullptr;
     if (outer->coroutine_ && outer->frameAlive_) {
-        outer->resumable_ = true;  // the awaiter, which holds this core, takes the result
+        outer->resumable_ = true;
+        handle_ = true;  // the awaiter's: it takes the result
     } else {
         outer->dropReturner();
         if (result.kind() == Slot::Kind::failure) result.failure().addPlace(Passage::passedTo, outer->created_);
@@ -193,11 +196,10 @@ void Core::finish(RunList& list) noexcept {
 }
 
 void Core::takeResult(Slot& slot) noexcept {
-    if (result.kind() == Slot::Kind::nothing) {  // its owner died
-        slot.setFailure(CancelledError());
-        return;
-    }
-    slot.takeFrom(result);
+    if (dead_ && result.kind() != Slot::Kind::failure)
+        slot.setFailure(CancelledError("cancelled: its owner has died"));
+    else
+        slot.takeFrom(result);
     result.emplace<void>();  // what was taken leaves nothing behind
 }
 
@@ -205,58 +207,54 @@ void Core::dropReturner() noexcept {
     if (Stage* stage = std::exchange(returner_, nullptr)) dispose(stage);
 }
 
-void Core::waitFor(Core& inner, RunList& list) {
+void Core::waitFor(Core& inner) {
     inner.handle_ = false;
-    if (&inner == this) {  // cannot happen with move-only handles but through tricks; it would wait for ever
+    if (&inner == this) {  // it would wait for ever
         static const Logger log("bine.defer");
-        log.warn("A callback returned the Deferred that it is attached to: it will never have a result");
-    }
-    if (dead_) {  // its owner died in the callback: what the callback began ends too
-        inner.dead_ = true;
-        inner.dropStages();
-        inner.cancel();
-        inner.result.clear();
+        log.warn("A callback returned the Deferred that it is attached to");
+        result.setFailure(std::logic_error("a callback returned the Deferred that it is attached to"));
         inner.unref();
-        return;
-    }
-    if (inner.settled()) {
+    } else if (dead_) {  // its owner died in the callback: what the callback began ends too
+        inner.ownerDies();
+        inner.ownerDied();
+        inner.unref();
+    } else if (inner.settled()) {
         inner.takeResult(result);
         inner.unref();
-        return;
+    } else {
+        waitingOn_ = &inner;
+        ref();
+        inner.waiter_ = this;
+        skipIdleWaiters();
     }
-    waitingOn_ = &inner;
-    ref();
-    inner.waiter_ = this;
-    skipIdleWaiters();
-    (void)list;
 }
 
 // A loop written as "return again()" makes each chain wait for the next for ever. Those that only pass a result on are taken out.
 void Core::skipIdleWaiters() noexcept {
     while (Core* outer = waiter_) {
-        if (outer->coroutine_ || outer->first_ || outer->handle_ || outer->owners_ || outer->pauses_ != 0 || outer->running_ || outer->resolver_ ||
-            !called_ || outer->references_ != 1)
+        Core* const next = outer->waiter_;
+        const std::uint32_t links = next ? 2 : 1;  // the references that those on its two sides have
+        if (outer->frameAlive_ || outer->first_ || outer->handle_ || outer->owners_ || outer->pauses_ != 0 || outer->running_ || outer->resolver_ ||
+            !outer->called_ || outer->references_ != links)
             return;
-        Core* next = std::exchange(outer->waiter_, nullptr);
-        waiter_ = next;
-        if (next) {
-            next->waitingOn_ = this;
-            ref();
-            outer->unref();  // next's reference to it
-        }
+        waiter_ = std::exchange(outer->waiter_, nullptr);
         outer->waitingOn_ = nullptr;
+        if (next) {
+            next->waitingOn_ = this;  // with the reference that `outer` had
+            outer->unref();
+        } else {
+            unref();
+        }
         outer->dropReturner();
         outer->unref();
-        unref();
-        if (!next) return;
     }
 }
 
-void Core::reportIfNobodyWill() noexcept {
-    if (result.kind() != Slot::Kind::failure || handle_ || waiter_ || dead_) return;
-    Failure failure = std::move(result.failure());
-    result.clear();
-    reportUnhandled(failure);
+// Nobody will ever ask for the result. A failure is reported.
+void Core::dropResult() noexcept {
+    Slot dropped;
+    dropped.takeFrom(result);
+    if (dropped.kind() == Slot::Kind::failure && !dead_) reportUnhandled(dropped.failure());
 }
 
 // --- The producer's end
@@ -290,7 +288,8 @@ void Core::fired() {
 
 void Core::resolverGone() noexcept {
     resolver_ = false;
-    if (!called_ && !dead_ && (handle_ || waiter_ || first_)) {
+    // Inside of its canceller that is how an operation is given up: cancel() goes on from there.
+    if (!called_ && !dead_ && !cancellerRan_ && (handle_ || waiter_ || first_)) {
         ref();
         called_ = true;
         firedAt_ = created_;
@@ -311,7 +310,7 @@ void Core::prepareRun() noexcept {
 
 void Core::releaseByHandle() noexcept {
     handle_ = false;
-    if (settled()) reportIfNobodyWill();
+    if (settled()) dropResult();
     unref();
 }
 
@@ -381,25 +380,20 @@ void Core::ownerDies() noexcept {
 void Core::ownerDied() noexcept {
     if (ended_) return;
     RunList list;
-    // The chain of what waits for what, innermost last; linked through nextToRun_ in the other direction, since it may be long.
+    // The chain of what waits for what, innermost first.
     Core* path = nullptr;
-    for (Core* core = this; core; core = core->waitingOn_) {
+    for (Core* core = this; core && !core->ended_; core = core->waitingOn_) {
         core->ref();
         core->dead_ = true;
         core->ended_ = true;
-        core->nextToRun_ = path;
+        core->nextToEnd_ = path;
         path = core;
     }
     Core* const leaf = path;
     leaf->ref();
-    bool leafEnded = false;
     while (Core* core = path) {
-        path = core->nextToRun_;
-        core->nextToRun_ = nullptr;
-        if (core == this && !leafEnded) {
-            leaf->endAtSource();
-            leafEnded = true;
-        }
+        path = core->nextToEnd_;
+        if (core == this) leaf->endAtSource();
         core->endForOwner(list);
         core->unref();
     }
@@ -435,7 +429,7 @@ void Core::endForOwner(RunList& list) noexcept {
     if (running_) return;  // the callback on the stack returns first
     ref();
     dropReturner();
-    if (frameAlive_ && !running_) {
+    if (frameAlive_) {
         if (Core* inner = std::exchange(waitingOn_, nullptr)) {
             if (Core* self = std::exchange(inner->waiter_, nullptr)) self->unref();
             frame_.destroy();
@@ -458,10 +452,7 @@ void Core::endForOwner(RunList& list) noexcept {
 }
 
 std::string Core::describe() const {
-    if (waitingOn_) {
-        std::string text = "waiting on the Deferred made at ";
-        return text + waitingOn_->created_.file_name() + ":" + std::to_string(waitingOn_->created_.line());
-    }
+    if (waitingOn_) return "waiting on the Deferred made at " + placeText(waitingOn_->created_);
     auto& slot = const_cast<Slot&>(result);
     switch (slot.kind()) {
     case Slot::Kind::failure: return "failed with " + slot.failure().getBriefTraceback();
@@ -473,7 +464,7 @@ std::string Core::describe() const {
 
 // --- Coroutines. One block: [Core, padded][frame].
 
-static constexpr std::size_t kFrameOffset = (sizeof(Core) + kAlignment - 1) & ~(kAlignment - 1);
+static constexpr std::size_t kFrameOffset = roundUp(sizeof(Core), kAlignment);
 
 void* Core::newFrame(std::size_t size) {
     const std::size_t whole = kFrameOffset + size;
@@ -512,13 +503,15 @@ void Core::awaitFrom(Core& inner) {
     // From here on the coroutine is suspended: it may be resumed, or destroyed, before this function returns.
     running_ = false;
     suspended_ = true;
-    if (dead_) return;  // the loop that resumed it destroys the frame
+    if (dead_) {  // the loop that resumed it destroys the frame; what it would wait for ends with it
+        inner.ownerDies();
+        return inner.ownerDied();
+    }
     inner.handle_ = false;
     waitingOn_ = &inner;
     inner.ref();
     inner.waiter_ = this;
     ref();
-    if (std::exchange(cancelAtNextAwait_, false)) cancel();
 }
 
 void Core::resume() {
@@ -527,7 +520,7 @@ void Core::resume() {
     running_ = true;
     const LogScope scope(context_);
     frame_.resume();  // the frame may be gone now
-    if (dead_ && frameAlive_ && suspended_) frame_.destroy();
+    if (frameAlive_ && suspended_ && !dead_ && std::exchange(cancelAtNextAwait_, false)) cancel();
 }
 
 void reportUnhandled(const Failure& failure) noexcept {

@@ -60,7 +60,7 @@ public:
     }
     void setFailure(Failure failure) noexcept {
         clear();
-        ::new (static_cast<void*>(room_)) Failure(std::move(failure));
+        ::new (static_cast<void*>(room_)) Failure(std::move(failure).orNoException());
         kind_ = Kind::failure;
     }
     /// REQUIRES: kind() is value, of type T.
@@ -147,7 +147,7 @@ public:
     /// Moves the result of a settled chain out; CancelledError if its owner died.
     void takeResult(Slot& slot) noexcept;
     /// From within a stage: this chain goes on with the result of `inner`, whose handle's reference and consumer's role pass over.
-    void waitFor(Core& inner, RunList& list);
+    void waitFor(Core& inner);
     /// From a coroutine's await: the coroutine of `this` resumes when `inner` has its result. `inner` keeps its reference with the awaiter.
     void awaitFrom(Core& inner);
 
@@ -169,7 +169,6 @@ public:
 
     void holdByHandle() noexcept { handle_ = true; }
     void releaseByHandle() noexcept;
-    void consumeByAwaiter() noexcept { handle_ = false; }
     void cancel();
     void pause() noexcept { ++pauses_; }
     void unpause();
@@ -196,7 +195,7 @@ private:
     friend struct RunList;
     struct Chunk;
     struct Trash;
-    static constexpr std::size_t kArena = 168;
+    static constexpr std::size_t kArena = 240;  // six lambdas with two pointers each
 
     explicit Core(std::source_location created, std::size_t size) noexcept : created_(created), blockSize_(size) {}
     ~Core();
@@ -209,7 +208,7 @@ private:
     void finish(RunList& list) noexcept;
     void dropReturner() noexcept;
     void skipIdleWaiters() noexcept;
-    void reportIfNobodyWill() noexcept;
+    void dropResult() noexcept;
     void cancelHere();
     void ownerDies() noexcept;
     void ownerDied() noexcept;
@@ -241,6 +240,7 @@ private:
     Core* waitingOn_ = nullptr;  // counted
     Core* waiter_ = nullptr;     // counted: whoever waits for this
     Core* nextToRun_ = nullptr;
+    Core* nextToEnd_ = nullptr;
     CoreOwnership* owners_ = nullptr;
     Function<void(Core&)> canceller_;
     std::source_location created_;
@@ -256,6 +256,7 @@ private:
 
 inline void RunList::push(Core& core) noexcept {
     core.ref();
+    core.running_ = true;
     core.nextToRun_ = first;
     first = &core;
 }

@@ -92,7 +92,7 @@ auto bind(F&& f, A&&... rest) {
         return Bound<std::decay_t<F>, std::decay_t<A>...>{std::forward<F>(f), {std::forward<A>(rest)...}};
 }
 template <class F, class... A>
-using BoundOf = decltype(bind(std::declval<F>(), std::declval<A>()...));
+using BoundOf = decltype(detail::bind(std::declval<F>(), std::declval<A>()...));
 
 /// The side of a level that lets everything pass.
 struct PassOn {};
@@ -194,7 +194,7 @@ void settle(Slot& slot, Call&& call, Later&& later) {
 template <class T, class U, class F, class G>
 struct Level final : Stage {
     Level(F&& f, G&& g) : f(std::move(f)), g(std::move(g)) {}
-    void run(Core& core, RunList& list) override { apply(core.result, [&](auto&& deferred) { std::move(deferred).continueIn(core, list); }); }
+    void run(Core& core, RunList&) override { apply(core.result, [&](auto&& deferred) { std::move(deferred).continueIn(core); }); }
     template <class Later>
     void apply(Slot& slot, Later&& later) {
         if (slot.kind() == Slot::Kind::failure) {
@@ -211,7 +211,7 @@ struct Level final : Stage {
 template <class T, class U, class F>
 struct BothLevel final : Stage {
     explicit BothLevel(F&& f) : f(std::move(f)) {}
-    void run(Core& core, RunList& list) override { apply(core.result, [&](auto&& deferred) { std::move(deferred).continueIn(core, list); }); }
+    void run(Core& core, RunList&) override { apply(core.result, [&](auto&& deferred) { std::move(deferred).continueIn(core); }); }
     template <class Later>
     void apply(Slot& slot, Later&& later) {
         settle<U>(slot, [&]() -> decltype(auto) { return callWithResult<T>(f, slot); }, later);
@@ -233,6 +233,7 @@ BINE_EXPORT void reportUnhandled(const Failure& failure) noexcept;
 
 template <class T>
 class Awaiter;
+class PromiseBase;
 template <class T>
 class Promise;
 
@@ -423,10 +424,10 @@ public:
         return d;
     }
     /// `core` goes on with the result of this one.
-    void continueIn(detail::Core& core, detail::RunList& list) && {
+    void continueIn(detail::Core& core) && {
         if (state_ == State::core) {
             state_ = State::empty;
-            core.waitFor(*core_, list);
+            core.waitFor(*core_);
         } else {
             moveInto(core.result);
         }
@@ -537,7 +538,7 @@ private:
     template <class R, class U>
     static constexpr void checkErrback() {
         using Returned = typename detail::Next<std::remove_cvref_t<R>, U>::type;
-        static_assert(std::is_same_v<Returned, U> || std::is_convertible_v<Returned, U>,
+        static_assert(std::is_same_v<Returned, U> || (std::is_convertible_v<Returned, U> && !detail::IsDeferred<std::remove_cvref_t<R>>::value),
                       "an errback must lead back to the type that the Deferred carries: return such a value, throw, or return the Failure");
     }
 
@@ -688,7 +689,11 @@ private:
         }
         detail::Core* core = core_;  // this object may be destroyed by what runs now
         core->ref();
-        set();
+        try {
+            set();
+        } catch (...) {  // the value's constructor
+            core->result.setFailure(detail::caughtFailure());
+        }
         core->fired();
         core->unref();
     }
@@ -728,7 +733,10 @@ public:
     ~Awaiter() {}
 
     bool await_ready() const noexcept { return deferred_.state_ != Deferred<T>::State::core || deferred_.core_->settled(); }
-    void await_suspend(std::coroutine_handle<> coroutine) { Core::ofFrame(coroutine.address()).awaitFrom(*deferred_.core_); }
+    template <std::derived_from<PromiseBase> P>
+    void await_suspend(std::coroutine_handle<P> coroutine) {
+        Core::ofFrame(coroutine.address()).awaitFrom(*deferred_.core_);
+    }
     T await_resume() {
         Slot slot;
         if (deferred_.state_ == Deferred<T>::State::core)

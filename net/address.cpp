@@ -26,7 +26,8 @@ bool parseNumber(std::string_view text, unsigned long& number) {
 // The bytes of a literal and its scope; false if it is none.
 bool parseIPv4(std::string_view host, in_addr& bytes) {
     char text[INET_ADDRSTRLEN];
-    if (host.size() >= sizeof text || host.find('\0') != host.npos) return false;
+    if (host.size() >= sizeof text || host.find('\0') != host.npos)
+        return false;
     text[host.copy(text, sizeof text - 1)] = '\0';
     return inet_pton(AF_INET, text, &bytes) == 1;
 }
@@ -34,10 +35,12 @@ bool parseIPv4(std::string_view host, in_addr& bytes) {
 bool parseIPv6(std::string_view host, in6_addr& bytes, std::string_view& scope) {
     const auto percent = host.find('%');
     scope = percent == host.npos ? std::string_view() : host.substr(percent + 1);
-    if (percent != host.npos && scope.empty()) return false;
+    if (percent != host.npos && scope.empty())
+        return false;
     host = host.substr(0, percent);
     char text[INET6_ADDRSTRLEN];
-    if (host.size() >= sizeof text || host.find('\0') != host.npos) return false;
+    if (host.size() >= sizeof text || host.find('\0') != host.npos)
+        return false;
     text[host.copy(text, sizeof text - 1)] = '\0';
     return inet_pton(AF_INET6, text, &bytes) == 1;
 }
@@ -47,16 +50,18 @@ std::string textOf(int family, const void* bytes) {
     return inet_ntop(family, bytes, text, sizeof text) ? text : "";
 }
 
-}  // namespace
+} // namespace
 
 Port::Port(int number) : number_(static_cast<std::uint16_t>(number)) {
-    if (number < 0 || number > 65535) throw InvalidAddressError(std::to_string(number), "a port is a number from 0 to 65535");
+    if (number < 0 || number > 65535)
+        throw InvalidAddressError(std::to_string(number), "a port is a number from 0 to 65535");
 }
 
 Port::Port(std::string_view nameOrNumber) {
     unsigned long number = 0;
     if (parseNumber(nameOrNumber, number)) {
-        if (number > 65535) throw InvalidAddressError(std::string(nameOrNumber), "a port is a number from 0 to 65535");
+        if (number > 65535)
+            throw InvalidAddressError(std::string(nameOrNumber), "a port is a number from 0 to 65535");
         number_ = static_cast<std::uint16_t>(number);
         return;
     }
@@ -64,13 +69,16 @@ Port::Port(std::string_view nameOrNumber) {
     servent* found = nullptr;
     char room[4096];
     const std::string name(nameOrNumber);
-    if (name.empty() || getservbyname_r(name.c_str(), "tcp", &entry, room, sizeof room, &found) != 0 || !found) throw ServiceNameUnknownError(name);
+    if (name.empty() || getservbyname_r(name.c_str(), "tcp", &entry, room, sizeof room, &found) != 0 ||
+        !found)
+        throw ServiceNameUnknownError(name);
     number_ = ntohs(static_cast<std::uint16_t>(found->s_port));
 }
 
 IPv4Address::IPv4Address(std::string_view host, Port port) : port_(port.number()) {
     in_addr bytes{};
-    if (!parseIPv4(host, bytes)) throw InvalidAddressError(std::string(host), "not an IPv4 address");
+    if (!parseIPv4(host, bytes))
+        throw InvalidAddressError(std::string(host), "not an IPv4 address");
     host_ = textOf(AF_INET, &bytes);
 }
 
@@ -78,95 +86,130 @@ IPv6Address::IPv6Address(std::string_view host, Port port, std::uint32_t flowInf
     : port_(port.number()), flowInfo_(flowInfo), scopeID_(scopeID) {
     in6_addr bytes{};
     std::string_view scope;
-    if (!parseIPv6(host, bytes, scope)) throw InvalidAddressError(std::string(host), "not an IPv6 address");
+    if (!parseIPv6(host, bytes, scope))
+        throw InvalidAddressError(std::string(host), "not an IPv6 address");
     host_ = textOf(AF_INET6, &bytes);
-    if (scope.empty()) return;
+    if (scope.empty())
+        return;
     unsigned long number = 0;
-    if (!parseNumber(scope, number)) number = if_nametoindex(std::string(scope).c_str());
-    if (number == 0 || number > 0xffffffffUL) throw InvalidAddressError(std::string(host), "there is no such network interface");
+    if (!parseNumber(scope, number))
+        number = if_nametoindex(std::string(scope).c_str());
+    if (number == 0 || number > 0xffffffffUL)
+        throw InvalidAddressError(std::string(host), "there is no such network interface");
     scopeID_ = static_cast<std::uint32_t>(number);
 }
 
 UNIXAddress::UNIXAddress(std::string_view path) : path_(path) {
     if (path.size() >= sizeof(sockaddr_un::sun_path) + (!path.empty() && path[0] == '\0' ? 1 : 0))
         throw InvalidAddressError(path_, "the path of a UNIX socket has at most 107 bytes");
-    if (!path.empty() && path.find('\0') != path.npos && path[0] != '\0') throw InvalidAddressError(path_, "a path has no NUL in it");
+    if (!path.empty() && path.find('\0') != path.npos && path[0] != '\0')
+        throw InvalidAddressError(path_, "a path has no NUL in it");
 }
 
-HostnameAddress::HostnameAddress(std::string_view hostname, Port port) : hostname_(hostname), port_(port.number()) {
+HostnameAddress::HostnameAddress(std::string_view hostname, Port port)
+    : hostname_(hostname), port_(port.number()) {
     if (hostname.empty() || hostname.size() > 1024 || hostname.find('\0') != hostname.npos)
         throw InvalidAddressError(std::string(hostname.substr(0, 64)), "not the name of a host");
 }
 
 Address Address::of(std::string_view host, Port port) {
     in_addr four{};
-    if (parseIPv4(host, four)) return IPv4Address(host, port);
+    if (parseIPv4(host, four))
+        return IPv4Address(host, port);
     in6_addr six{};
     std::string_view scope;
-    if (parseIPv6(host, six, scope)) return IPv6Address(host, port);
+    if (parseIPv6(host, six, scope))
+        return IPv6Address(host, port);
     return HostnameAddress(host, port);
 }
 
 std::string Address::host() const {
     switch (kind()) {
-        case AddressKind::ipv4: return get<IPv4Address>()->host();
-        case AddressKind::ipv6: {
-            const auto& address = *get<IPv6Address>();
-            return address.scopeID() == 0 ? address.host() : address.host() + "%" + std::to_string(address.scopeID());
-        }
-        case AddressKind::path: return get<UNIXAddress>()->path();
-        case AddressKind::hostname: return get<HostnameAddress>()->hostname();
-        case AddressKind::unspecified: break;
+    case AddressKind::ipv4:
+        return get<IPv4Address>()->host();
+    case AddressKind::ipv6: {
+        const auto& address = *get<IPv6Address>();
+        return address.scopeID() == 0 ? address.host()
+                                      : address.host() + "%" + std::to_string(address.scopeID());
+    }
+    case AddressKind::path:
+        return get<UNIXAddress>()->path();
+    case AddressKind::hostname:
+        return get<HostnameAddress>()->hostname();
+    case AddressKind::unspecified:
+        break;
     }
     return {};
 }
 
 std::uint16_t Address::port() const noexcept {
     switch (kind()) {
-        case AddressKind::ipv4: return get<IPv4Address>()->port();
-        case AddressKind::ipv6: return get<IPv6Address>()->port();
-        case AddressKind::hostname: return get<HostnameAddress>()->port();
-        default: return 0;
+    case AddressKind::ipv4:
+        return get<IPv4Address>()->port();
+    case AddressKind::ipv6:
+        return get<IPv6Address>()->port();
+    case AddressKind::hostname:
+        return get<HostnameAddress>()->port();
+    default:
+        return 0;
     }
 }
 
 std::string Address::text() const {
     switch (kind()) {
-        case AddressKind::ipv6: return "[" + host() + "]:" + std::to_string(port());
-        case AddressKind::ipv4:
-        case AddressKind::hostname: return host() + ":" + std::to_string(port());
-        case AddressKind::path: {
-            std::string path = host();
-            if (!path.empty() && path[0] == '\0') path[0] = '@';
-            return path.empty() ? "an unnamed socket" : path;
-        }
-        case AddressKind::unspecified: break;
+    case AddressKind::ipv6:
+        return "[" + host() + "]:" + std::to_string(port());
+    case AddressKind::ipv4:
+    case AddressKind::hostname:
+        return host() + ":" + std::to_string(port());
+    case AddressKind::path: {
+        std::string path = host();
+        if (!path.empty() && path[0] == '\0')
+            path[0] = '@';
+        return path.empty() ? "an unnamed socket" : path;
+    }
+    case AddressKind::unspecified:
+        break;
     }
     return "unspecified";
 }
 
 Address Address::withPort(Port port) const {
     switch (kind()) {
-        case AddressKind::ipv4: return IPv4Address(get<IPv4Address>()->host(), port);
-        case AddressKind::ipv6: {
-            const auto& address = *get<IPv6Address>();
-            return IPv6Address(address.host(), port, address.flowInfo(), address.scopeID());
-        }
-        case AddressKind::hostname: return HostnameAddress(get<HostnameAddress>()->hostname(), port);
-        default: return *this;
+    case AddressKind::ipv4:
+        return IPv4Address(get<IPv4Address>()->host(), port);
+    case AddressKind::ipv6: {
+        const auto& address = *get<IPv6Address>();
+        return IPv6Address(address.host(), port, address.flowInfo(), address.scopeID());
+    }
+    case AddressKind::hostname:
+        return HostnameAddress(get<HostnameAddress>()->hostname(), port);
+    default:
+        return *this;
     }
 }
 
 std::size_t Address::hash() const noexcept {
-    const auto mix = [](std::size_t seed, std::size_t value) { return seed ^ (value + 0x9e3779b97f4a7c15u + (seed << 6) + (seed >> 2)); };
+    const auto mix = [](std::size_t seed, std::size_t value) {
+        return seed ^ (value + 0x9e3779b97f4a7c15u + (seed << 6) + (seed >> 2));
+    };
     std::size_t hash = value_.index();
     const std::hash<std::string> text;
     switch (kind()) {
-        case AddressKind::ipv4: hash = mix(hash, text(get<IPv4Address>()->host())); break;
-        case AddressKind::ipv6: hash = mix(mix(hash, text(get<IPv6Address>()->host())), get<IPv6Address>()->scopeID()); break;
-        case AddressKind::path: hash = mix(hash, text(get<UNIXAddress>()->path())); break;
-        case AddressKind::hostname: hash = mix(hash, text(get<HostnameAddress>()->hostname())); break;
-        case AddressKind::unspecified: break;
+    case AddressKind::ipv4:
+        hash = mix(hash, text(get<IPv4Address>()->host()));
+        break;
+    case AddressKind::ipv6:
+        hash = mix(mix(hash, text(get<IPv6Address>()->host())), get<IPv6Address>()->scopeID());
+        break;
+    case AddressKind::path:
+        hash = mix(hash, text(get<UNIXAddress>()->path()));
+        break;
+    case AddressKind::hostname:
+        hash = mix(hash, text(get<HostnameAddress>()->hostname()));
+        break;
+    case AddressKind::unspecified:
+        break;
     }
     return mix(hash, port());
 }
@@ -212,7 +255,8 @@ Address SocketAddress::address() const { return addressFromSockaddr(data(), leng
 int SocketAddress::family() const noexcept { return data()->sa_family; }
 
 Address addressFromSockaddr(const sockaddr* data, std::size_t length) {
-    if (length < sizeof data->sa_family) return {};
+    if (length < sizeof data->sa_family)
+        return {};
     if (data->sa_family == AF_INET && length >= sizeof(sockaddr_in)) {
         sockaddr_in in;
         std::memcpy(&in, data, sizeof in);
@@ -221,16 +265,19 @@ Address addressFromSockaddr(const sockaddr* data, std::size_t length) {
     if (data->sa_family == AF_INET6 && length >= sizeof(sockaddr_in6)) {
         sockaddr_in6 in;
         std::memcpy(&in, data, sizeof in);
-        return IPv6Address(textOf(AF_INET6, &in.sin6_addr), ntohs(in.sin6_port), ntohl(in.sin6_flowinfo), in.sin6_scope_id);
+        return IPv6Address(textOf(AF_INET6, &in.sin6_addr), ntohs(in.sin6_port), ntohl(in.sin6_flowinfo),
+                           in.sin6_scope_id);
     }
     if (data->sa_family == AF_UNIX) {
         sockaddr_un un{};
         const std::size_t used = (std::min)(length, sizeof un);
         std::memcpy(&un, data, used);
         std::size_t path = used - offsetof(sockaddr_un, sun_path);
-        if (path > 0 && un.sun_path[0] != '\0') path = strnlen(un.sun_path, path);
+        if (path > 0 && un.sun_path[0] != '\0')
+            path = strnlen(un.sun_path, path);
         const bool abstract = path > 0 && un.sun_path[0] == '\0';
-        return UNIXAddress(std::string_view(un.sun_path, abstract ? path : (std::min)(path, std::size_t{107})));
+        return UNIXAddress(
+            std::string_view(un.sun_path, abstract ? path : (std::min)(path, std::size_t{107})));
     }
     return {};
 }
@@ -238,7 +285,8 @@ Address addressFromSockaddr(const sockaddr* data, std::size_t length) {
 Address socketAddress(int fd, bool peer) {
     SocketAddress address;
     socklen_t length = SocketAddress::capacity;
-    if (fd < 0 || (peer ? getpeername : getsockname)(fd, address.data(), &length) != 0) return {};
+    if (fd < 0 || (peer ? getpeername : getsockname)(fd, address.data(), &length) != 0)
+        return {};
     address.length = (std::min)(static_cast<std::uint32_t>(length), SocketAddress::capacity);
     return address.address();
 }
@@ -250,5 +298,5 @@ bool isAddressLiteral(std::string_view host) noexcept {
     return parseIPv4(host, four) || parseIPv6(host, six, scope);
 }
 
-}  // namespace detail
-}  // namespace bine::inline v0
+} // namespace detail
+} // namespace bine::inline v0

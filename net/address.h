@@ -1,8 +1,10 @@
 #pragma once
-// Addresses: where a peer is. Values; any thread. Addresses are checked when they are made, never when they are used.
+// Addresses: where a peer is. Values; any thread. Addresses are checked when they are made, never when they
+// are used.
 //
-// IPv4Address, IPv6Address, UNIXAddress and HostnameAddress are the kinds; Address holds one of them, or nothing (the peer of a
-// transport that has no address). Hosts of IP addresses are numeric and in canonical text form; a name is a HostnameAddress.
+// IPv4Address, IPv6Address, UNIXAddress and HostnameAddress are the kinds; Address holds one of them, or
+// nothing (the peer of a transport that has no address). Hosts of IP addresses are numeric and in canonical
+// text form; a name is a HostnameAddress.
 
 #include <cstddef>
 #include <cstdint>
@@ -17,7 +19,8 @@ struct sockaddr;
 
 namespace bine::inline v0 {
 
-/// A TCP or UDP port, by number or by a service's name ("http"). Throws InvalidAddressError or ServiceNameUnknownError when made.
+/// A TCP or UDP port, by number or by a service's name ("http"). Throws InvalidAddressError or
+/// ServiceNameUnknownError when made.
 class BINE_EXPORT Port {
 public:
     Port(int number);
@@ -46,7 +49,8 @@ private:
 
 class BINE_EXPORT IPv6Address {
 public:
-    /// "::1", "fe80::1%eth0" or "fe80::1%2" (a scope in the text overrides scopeID); throws InvalidAddressError.
+    /// "::1", "fe80::1%eth0" or "fe80::1%2" (a scope in the text overrides scopeID); throws
+    /// InvalidAddressError.
     IPv6Address(std::string_view host, Port port, std::uint32_t flowInfo = 0, std::uint32_t scopeID = 0);
     /// Without the scope.
     const std::string& host() const noexcept { return host_; }
@@ -64,7 +68,8 @@ private:
 
 class BINE_EXPORT UNIXAddress {
 public:
-    /// A path, "" (an unnamed peer), or an abstract name: a NUL followed by at most 107 bytes. Throws InvalidAddressError when too long.
+    /// A path, "" (an unnamed peer), or an abstract name: a NUL followed by at most 107 bytes. Throws
+    /// InvalidAddressError when too long.
     explicit UNIXAddress(std::string_view path);
     const std::string& path() const noexcept { return path_; }
     bool operator==(const UNIXAddress&) const = default;
@@ -133,7 +138,7 @@ public:
     const sockaddr* data() const noexcept { return reinterpret_cast<const sockaddr*>(room_); }
     int family() const noexcept;
     static constexpr std::uint32_t capacity = 128;
-    std::uint32_t length = 0;  ///< in: what the kernel may write; out: what it wrote
+    std::uint32_t length = 0; ///< in: what the kernel may write; out: what it wrote
 
 private:
     alignas(8) unsigned char room_[capacity];
@@ -141,13 +146,14 @@ private:
 
 /// The Address in `length` bytes that the kernel wrote; unspecified for unknown families and truncated data.
 BINE_EXPORT Address addressFromSockaddr(const sockaddr* data, std::size_t length);
-/// The address of this end or, with peer, of the other end of a socket; unspecified if the kernel does not say.
+/// The address of this end or, with peer, of the other end of a socket; unspecified if the kernel does not
+/// say.
 BINE_EXPORT Address socketAddress(int fd, bool peer);
 /// Whether the text is an IPv4 or IPv6 literal (with or without a scope).
 BINE_EXPORT bool isAddressLiteral(std::string_view host) noexcept;
 
-}  // namespace detail
-}  // namespace bine::inline v0
+} // namespace detail
+} // namespace bine::inline v0
 
 template <>
 struct std::hash<bine::Address> {

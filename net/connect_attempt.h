@@ -1,5 +1,6 @@
 #pragma once
-// ConnectAttempt: from "connect to this host" to a transport: resolving, trying one address after the other, the deadline. Internal; reactor's thread.
+// ConnectAttempt: from "connect to this host" to a transport: resolving, trying one address after the other,
+// the deadline. Internal; reactor's thread.
 //
 // Stands above the Network seam. The reactor's Room keeps it until it has ended.
 
@@ -36,12 +37,12 @@ private:
     std::weak_ptr<Room> room_;
     Address destination_;
     StreamOptions options_;
-    std::vector<Address> addresses_;  // the next one last
-    std::unique_ptr<Answer> answer_;  // null once it has ended
+    std::vector<Address> addresses_; // the next one last
+    std::unique_ptr<Answer> answer_; // null once it has ended
     DelayedCall begin_;
     DelayedCall deadline_;
-    DeferredRef step_;  // resolving or connecting
+    DeferredRef step_; // resolving or connecting
     std::unique_ptr<Failure> lastError_;
 };
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

@@ -10,58 +10,94 @@ namespace {
 
 std::string connectText(const std::string& destination, int osError, const std::string& why) {
     std::string text = "connecting to " + destination;
-    if (!why.empty()) text += ": " + why;
-    if (osError != 0) text += ": " + detail::systemErrorText(osError);
+    if (!why.empty())
+        text += ": " + why;
+    if (osError != 0)
+        text += ": " + detail::systemErrorText(osError);
     return text;
 }
 
 bool transientErrno(int osError) {
     switch (osError) {
-        case EAGAIN: case EINTR: case EMFILE: case ENFILE: case ENOBUFS: case ENOMEM: case ECONNREFUSED: case ECONNRESET: case ECONNABORTED:
-        case ENETUNREACH: case EHOSTUNREACH: case ENETDOWN: case EHOSTDOWN: case ETIMEDOUT: case EADDRINUSE: case EADDRNOTAVAIL: case EPIPE: return true;
-        default: return false;
+    case EAGAIN:
+    case EINTR:
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ECONNABORTED:
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+    case ETIMEDOUT:
+    case EADDRINUSE:
+    case EADDRNOTAVAIL:
+    case EPIPE:
+        return true;
+    default:
+        return false;
     }
 }
 
-}  // namespace
+} // namespace
 
 namespace detail {
 
 std::string systemErrorText(int osError) {
     char room[128];
-    std::string text = strerror_r(osError, room, sizeof room);  // GNU's: returns the text
-    if (const char* name = strerrorname_np(osError)) text += std::string(" (") + name + ")";
+    std::string text = strerror_r(osError, room, sizeof room); // GNU's: returns the text
+    if (const char* name = strerrorname_np(osError))
+        text += std::string(" (") + name + ")";
     return text;
 }
 
 Failure connectFailure(std::string destination, int osError) {
     switch (osError) {
-        case ECONNREFUSED: return ConnectionRefusedError(std::move(destination), osError);
-        case ENETUNREACH: case EHOSTUNREACH: case ENETDOWN: case EHOSTDOWN: return NoRouteError(std::move(destination), osError);
-        case ETIMEDOUT: return TCPTimedOutError(std::move(destination), osError);
-        default: return ConnectError(std::move(destination), osError);
+    case ECONNREFUSED:
+        return ConnectionRefusedError(std::move(destination), osError);
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EHOSTDOWN:
+        return NoRouteError(std::move(destination), osError);
+    case ETIMEDOUT:
+        return TCPTimedOutError(std::move(destination), osError);
+    default:
+        return ConnectError(std::move(destination), osError);
     }
 }
 
-}  // namespace detail
+} // namespace detail
 
 ConnectError::ConnectError(std::string destination, int osError, std::string why)
-    : Error(connectText(destination, osError, why)), destination_(std::move(destination)), osError_(osError) {}
+    : Error(connectText(destination, osError, why)),
+      destination_(std::move(destination)),
+      osError_(osError) {}
 ConnectError::~ConnectError() = default;
-std::string ConnectError::userMessage() const { return "It was not possible to connect to " + destination_ + "."; }
+std::string ConnectError::userMessage() const {
+    return "It was not possible to connect to " + destination_ + ".";
+}
 bool ConnectError::isTransient() const { return transientErrno(osError_); }
 std::string ConnectError::phase() const { return "connect"; }
 
 ConnectBindError::~ConnectBindError() = default;
 std::string ConnectBindError::userMessage() const {
-    return "This computer could not open a connection to " + destination() + ": its own address or port is not available.";
+    return "This computer could not open a connection to " + destination() +
+           ": its own address or port is not available.";
 }
 
 UnknownHostError::~UnknownHostError() = default;
-std::string UnknownHostError::userMessage() const { return destination() + " is not known. Check the spelling."; }
+std::string UnknownHostError::userMessage() const {
+    return destination() + " is not known. Check the spelling.";
+}
 
 NoRouteError::~NoRouteError() = default;
-std::string NoRouteError::userMessage() const { return destination() + " cannot be reached. Check the network connection."; }
+std::string NoRouteError::userMessage() const {
+    return destination() + " cannot be reached. Check the network connection.";
+}
 bool NoRouteError::isTransient() const { return true; }
 
 ConnectionRefusedError::~ConnectionRefusedError() = default;
@@ -71,27 +107,38 @@ std::string ConnectionRefusedError::userMessage() const {
 bool ConnectionRefusedError::isTransient() const { return true; }
 
 TCPTimedOutError::~TCPTimedOutError() = default;
-std::string TCPTimedOutError::userMessage() const { return destination() + " did not answer. Try again later."; }
+std::string TCPTimedOutError::userMessage() const {
+    return destination() + " did not answer. Try again later.";
+}
 bool TCPTimedOutError::isTransient() const { return true; }
 
-ServiceNameUnknownError::ServiceNameUnknownError(std::string name) : ConnectError("'" + name + "'", 0, "no service has this name") {}
+ServiceNameUnknownError::ServiceNameUnknownError(std::string name)
+    : ConnectError("'" + name + "'", 0, "no service has this name") {}
 ServiceNameUnknownError::~ServiceNameUnknownError() = default;
-std::string ServiceNameUnknownError::userMessage() const { return "No service is called " + destination() + ". Use the number of its port."; }
+std::string ServiceNameUnknownError::userMessage() const {
+    return "No service is called " + destination() + ". Use the number of its port.";
+}
 
 UserError::UserError(std::string destination, std::string why)
     : ConnectError(std::move(destination), 0, why.empty() ? "stopped by the program" : std::move(why)) {}
 UserError::~UserError() = default;
 std::string UserError::userMessage() const { return "Connecting to " + destination() + " was stopped."; }
 
-ConnectTimeoutError::ConnectTimeoutError(std::string destination) : UserError(std::move(destination), "no answer in time") {}
+ConnectTimeoutError::ConnectTimeoutError(std::string destination)
+    : UserError(std::move(destination), "no answer in time") {}
 ConnectTimeoutError::~ConnectTimeoutError() = default;
-std::string ConnectTimeoutError::userMessage() const { return destination() + " did not answer in time. Try again later."; }
+std::string ConnectTimeoutError::userMessage() const {
+    return destination() + " did not answer in time. Try again later.";
+}
 bool ConnectTimeoutError::isTransient() const { return true; }
 
 ConnectingCancelledError::ConnectingCancelledError(std::string destination)
-    : CancelledError("connecting to " + destination + " was cancelled"), destination_(std::move(destination)) {}
+    : CancelledError("connecting to " + destination + " was cancelled"),
+      destination_(std::move(destination)) {}
 ConnectingCancelledError::~ConnectingCancelledError() = default;
-std::string ConnectingCancelledError::userMessage() const { return "Connecting to " + destination_ + " was stopped."; }
+std::string ConnectingCancelledError::userMessage() const {
+    return "Connecting to " + destination_ + " was stopped.";
+}
 
 DNSLookupError::DNSLookupError(std::string name, std::string why, bool transient)
     : Error("looking up '" + name + "': " + why), name_(std::move(name)), transient_(transient) {}
@@ -109,22 +156,30 @@ NoProtocol::~NoProtocol() = default;
 InvalidAddressError::InvalidAddressError(std::string address, std::string why)
     : Error("'" + address + "': " + why), address_(std::move(address)) {}
 InvalidAddressError::~InvalidAddressError() = default;
-std::string InvalidAddressError::userMessage() const { return "'" + address_ + "' is not an address that can be used here."; }
+std::string InvalidAddressError::userMessage() const {
+    return "'" + address_ + "' is not an address that can be used here.";
+}
 
 UnsupportedAddressFamily::~UnsupportedAddressFamily() = default;
 
 CannotListenError::CannotListenError(std::string interface, int port, int osError)
-    : Error("listening on " + (interface.empty() ? std::string("any address") : interface) + " port " + std::to_string(port) + ": " +
-            detail::systemErrorText(osError)),
-      interface_(std::move(interface)), port_(port), osError_(osError) {}
+    : Error("listening on " + (interface.empty() ? std::string("any address") : interface) + " port " +
+            std::to_string(port) + ": " + detail::systemErrorText(osError)),
+      interface_(std::move(interface)),
+      port_(port),
+      osError_(osError) {}
 CannotListenError::~CannotListenError() = default;
 std::string CannotListenError::userMessage() const {
     const std::string port = "Port " + std::to_string(port_);
     switch (osError_) {
-        case EADDRINUSE: return port + " is used by another program.";
-        case EACCES: return port + " may not be opened by this user; ports from 1024 up may.";
-        case EADDRNOTAVAIL: return "This computer does not have the address " + interface_ + ".";
-        default: return port + " could not be opened.";
+    case EADDRINUSE:
+        return port + " is used by another program.";
+    case EACCES:
+        return port + " may not be opened by this user; ports from 1024 up may.";
+    case EADDRNOTAVAIL:
+        return "This computer does not have the address " + interface_ + ".";
+    default:
+        return port + " could not be opened.";
     }
 }
 bool CannotListenError::isTransient() const { return transientErrno(osError_); }
@@ -139,17 +194,20 @@ std::string ConnectionDone::userMessage() const { return "The connection was clo
 
 static std::string lostText(const std::string& why, int osError) {
     std::string text = why.empty() ? "the connection was lost" : why;
-    if (osError != 0) text += ": " + detail::systemErrorText(osError);
+    if (osError != 0)
+        text += ": " + detail::systemErrorText(osError);
     return text;
 }
 
-ConnectionLost::ConnectionLost(std::string why, int osError) : ConnectionClosed(lostText(why, osError)), osError_(osError) {}
+ConnectionLost::ConnectionLost(std::string why, int osError)
+    : ConnectionClosed(lostText(why, osError)), osError_(osError) {}
 ConnectionLost::ConnectionLost(int osError) : ConnectionLost(std::string(), osError) {}
 ConnectionLost::~ConnectionLost() = default;
 std::string ConnectionLost::userMessage() const { return "The connection was lost. Try again."; }
 bool ConnectionLost::isTransient() const { return true; }
 
-ConnectionAborted::ConnectionAborted(std::string why) : ConnectionLost(why.empty() ? "the connection was aborted" : std::move(why)) {}
+ConnectionAborted::ConnectionAborted(std::string why)
+    : ConnectionLost(why.empty() ? "the connection was aborted" : std::move(why)) {}
 ConnectionAborted::~ConnectionAborted() = default;
 std::string ConnectionAborted::userMessage() const { return "The connection was broken off."; }
 bool ConnectionAborted::isTransient() const { return false; }
@@ -162,4 +220,4 @@ const Failure& connectionDone() {
     return *done;
 }
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

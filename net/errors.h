@@ -1,5 +1,6 @@
 #pragma once
-// What can go wrong on the way to a peer, and how a connection can end. Twisted's tree, in Twisted's spelling.
+// What can go wrong on the way to a peer, and how a connection can end. Twisted's tree, in Twisted's
+// spelling.
 //
 // what() is for logs and names addresses and system errors; userMessage() is a sentence a person can act on;
 // isTransient() says whether trying again later makes sense. Any thread.
@@ -14,7 +15,8 @@ namespace bine::inline v0 {
 
 // --- Connecting.
 
-/// A connection could not be made. `destination` is what was asked for, as text; osError() is the errno, or 0.
+/// A connection could not be made. `destination` is what was asked for, as text; osError() is the errno, or
+/// 0.
 class BINE_EXPORT ConnectError : public Error {
 public:
     ConnectError(std::string destination, int osError, std::string why = {});
@@ -136,7 +138,8 @@ public:
     ~NoProtocol() override;
 };
 
-/// An address is malformed, or of a kind that does not fit here. Thrown by constructors and by calls that take addresses.
+/// An address is malformed, or of a kind that does not fit here. Thrown by constructors and by calls that
+/// take addresses.
 class BINE_EXPORT InvalidAddressError : public Error {
 public:
     InvalidAddressError(std::string address, std::string why);
@@ -231,6 +234,6 @@ namespace detail {
 BINE_EXPORT Failure connectFailure(std::string destination, int osError);
 /// "Connection refused (ECONNREFUSED)".
 BINE_EXPORT std::string systemErrorText(int osError);
-}  // namespace detail
+} // namespace detail
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

@@ -9,7 +9,7 @@ const Logger& logger() {
     static const Logger log("bine.net");
     return log;
 }
-}  // namespace
+} // namespace
 
 Factory::Factory() = default;
 Factory::~Factory() = default;
@@ -18,23 +18,27 @@ ClientFactory::~ClientFactory() = default;
 
 void Factory::doStart() {
     if (numPorts_ == 0) {
-        if (noisy) logger().debug("Starting factory " + logPrefix());
+        if (noisy)
+            logger().debug("Starting factory " + logPrefix());
         startFactory();
     }
     ++numPorts_;
 }
 
 void Factory::doStop() {
-    if (numPorts_ == 0 || --numPorts_ != 0) return;
-    if (noisy) logger().debug("Stopping factory " + logPrefix());
+    if (numPorts_ == 0 || --numPorts_ != 0)
+        return;
+    if (noisy)
+        logger().debug("Stopping factory " + logPrefix());
     stopFactory();
 }
 
 std::string Factory::logPrefix() const { return detail::className(typeid(*this)); }
 
 detail::OwnerHook& Factory::ownerHook() {
-    if (!hook_) hook_ = std::make_unique<detail::OwnerHook>();
+    if (!hook_)
+        hook_ = std::make_unique<detail::OwnerHook>();
     return *hook_;
 }
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

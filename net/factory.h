@@ -1,8 +1,10 @@
 #pragma once
-// Factory: a protocol for each connection, and what connections have in common. ClientFactory hears how connecting went, too.
+// Factory: a protocol for each connection, and what connections have in common. ClientFactory hears how
+// connecting went, too.
 //
-// Reactor's thread only; always in a std::shared_ptr. Usually none is written: Factory::forProtocol<Echo>(), or Factory::make() with a callable.
-// A Factory is an owner: what is ownedBy(factory) is cancelled when the factory dies.
+// Reactor's thread only; always in a std::shared_ptr. Usually none is written: Factory::forProtocol<Echo>(),
+// or Factory::make() with a callable. A Factory is an owner: what is ownedBy(factory) is cancelled when the
+// factory dies.
 
 #include <concepts>
 #include <memory>
@@ -29,7 +31,7 @@ template <class F>
 concept ProtocolMaker = requires(F& f, const Address& address) {
     { f(address) } -> std::convertible_to<std::shared_ptr<Protocol>>;
 };
-}  // namespace detail
+} // namespace detail
 
 class BINE_EXPORT Factory : public std::enable_shared_from_this<Factory> {
 public:
@@ -46,10 +48,12 @@ public:
     template <class F>
     static std::shared_ptr<Factory> make(F build);
 
-    /// A protocol for a new connection, or null, which closes it. An exception closes it too, and is logged or (connecting) is what connecting fails with.
+    /// A protocol for a new connection, or null, which closes it. An exception closes it too, and is logged
+    /// or (connecting) is what connecting fails with.
     virtual std::shared_ptr<Protocol> buildProtocol(const Address& peer) = 0;
 
-    /// Called for each port and connector that uses this factory; the first start and the last stop call the functions below.
+    /// Called for each port and connector that uses this factory; the first start and the last stop call the
+    /// functions below.
     void doStart();
     void doStop();
     int numPorts() const noexcept { return numPorts_; }
@@ -86,7 +90,8 @@ public:
     virtual void startedConnecting(Connector&) {}
     /// No connection came about. connector.connect() here tries again.
     virtual void clientConnectionFailed(Connector&, const Failure&) {}
-    /// The connection ended; its protocol has heard connectionLost(). connector.connect() here connects again.
+    /// The connection ended; its protocol has heard connectionLost(). connector.connect() here connects
+    /// again.
     virtual void clientConnectionLost(Connector&, const Failure&) {}
 
 protected:
@@ -98,7 +103,9 @@ namespace detail {
 template <class Base, class F>
 class FactoryOf final : public Base {
 public:
-    explicit FactoryOf(F&& build) : build_(std::move(build)) {}
+    template <class... Args>
+    explicit FactoryOf(F&& build, Args&&... args)
+        : Base(std::forward<Args>(args)...), build_(std::move(build)) {}
     std::shared_ptr<Protocol> buildProtocol(const Address& peer) override { return build_(peer); }
     std::string logPrefix() const override {
         return className(typeid(typename std::invoke_result_t<F&, const Address&>::element_type)) + "Factory";
@@ -108,15 +115,17 @@ private:
     F build_;
 };
 
-template <class Base, class F>
-std::shared_ptr<Base> makeFactory(F&& build) {
+template <class Base, class F, class... Args>
+std::shared_ptr<Base> makeFactory(F&& build, Args&&... args) {
     static_assert(!IsDeferred<std::invoke_result_t<F&, const Address&>>::value,
                   "a factory cannot wait for a Deferred: return a protocol that waits by itself");
-    static_assert(ProtocolMaker<F>, "the callable of a factory takes a const Address& and returns a std::shared_ptr to a Protocol");
-    return std::make_shared<FactoryOf<Base, F>>(std::move(build));
+    static_assert(
+        ProtocolMaker<F>,
+        "the callable of a factory takes a const Address& and returns a std::shared_ptr to a Protocol");
+    return std::make_shared<FactoryOf<Base, F>>(std::move(build), std::forward<Args>(args)...);
 }
 
-}  // namespace detail
+} // namespace detail
 
 template <class F>
 std::shared_ptr<Factory> Factory::make(F build) {
@@ -129,9 +138,9 @@ std::shared_ptr<ClientFactory> ClientFactory::make(F build) {
 }
 
 template <class X>
-    requires std::derived_from<X, Factory>
+requires std::derived_from<X, Factory>
 struct OwnerTraits<X> {
     static detail::OwnerHook& hook(X& factory) { return factory.ownerHook(); }
 };
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

@@ -1,8 +1,9 @@
 #pragma once
 // Half-close: ending one direction of a connection and keeping the other.
 //
-// A protocol that derives from HalfCloseableProtocol too hears of each direction's end; any other protocol loses the whole connection
-// when the peer ends its writing. Ask a transport with transport().as<HalfCloseableTransport>().
+// A protocol that derives from HalfCloseableProtocol too hears of each direction's end; any other protocol
+// loses the whole connection when the peer ends its writing. Ask a transport with
+// transport().as<HalfCloseableTransport>().
 
 #include "bine/log/export.h"
 
@@ -19,11 +20,12 @@ public:
 
 class BINE_EXPORT HalfCloseableTransport {
 public:
-    /// Sends what is pending, then ends the writing direction: the peer sees the end of file. Never calls back synchronously.
+    /// Sends what is pending, then ends the writing direction: the peer sees the end of file. Never calls
+    /// back synchronously.
     virtual void loseWriteConnection() = 0;
 
 protected:
     ~HalfCloseableTransport() = default;
 };
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

@@ -28,8 +28,8 @@ struct Job {
 
 struct Lookups {
     std::mutex mutex;
-    std::deque<Job> waiting;  // guarded by mutex
-    int threads = 0;          // guarded by mutex
+    std::deque<Job> waiting; // guarded by mutex
+    int threads = 0;         // guarded by mutex
 };
 
 // Never destroyed: detached threads may outlive main().
@@ -51,14 +51,16 @@ LookupAnswer ask(const std::string& name) {
         return answer;
     }
     for (const addrinfo* entry = found; entry; entry = entry->ai_next) {
-        if (entry->ai_family != AF_INET && entry->ai_family != AF_INET6) continue;
+        if (entry->ai_family != AF_INET && entry->ai_family != AF_INET6)
+            continue;
         SocketAddress address;
         std::memcpy(address.data(), entry->ai_addr, entry->ai_addrlen);
         address.length = entry->ai_addrlen;
         answer.addresses.push_back(address);
     }
     ::freeaddrinfo(found);
-    if (answer.addresses.empty()) answer.error = "it has no IPv4 or IPv6 address";
+    if (answer.addresses.empty())
+        answer.error = "it has no IPv4 or IPv6 address";
     return answer;
 }
 
@@ -75,7 +77,8 @@ void work() {
             job = std::move(all.waiting.front());
             all.waiting.pop_front();
         }
-        if (!job.cancelled->load()) job.done(ask(job.name));
+        if (!job.cancelled->load())
+            job.done(ask(job.name));
     }
 }
 
@@ -94,20 +97,23 @@ void startThread() {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-}  // namespace
+} // namespace
 
-void lookUpHostname(std::string name, std::shared_ptr<std::atomic<bool>> cancelled, Function<void(LookupAnswer)> done) {
+void lookUpHostname(std::string name, std::shared_ptr<std::atomic<bool>> cancelled,
+                    Function<void(LookupAnswer)> done) {
     Lookups& all = lookups();
     Job refused;
     {
         const std::lock_guard lock(all.mutex);
         all.waiting.push_back({std::move(name), std::move(cancelled), std::move(done)});
-        if (all.threads == kThreads) return;
+        if (all.threads == kThreads)
+            return;
         ++all.threads;
         try {
             startThread();
         } catch (const std::system_error&) {
-            if (--all.threads != 0) return;  // somebody will come to it
+            if (--all.threads != 0)
+                return; // somebody will come to it
             refused = std::move(all.waiting.back());
             all.waiting.pop_back();
         }
@@ -120,4 +126,4 @@ void lookUpHostname(std::string name, std::shared_ptr<std::atomic<bool>> cancell
     }
 }
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

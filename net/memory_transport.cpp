@@ -8,8 +8,10 @@
 
 namespace bine::inline v0 {
 
-MemoryTransport::MemoryTransport() : MemoryTransport(IPv4Address("192.168.1.1", 54321), IPv4Address("10.0.0.1", 54321)) {}
-MemoryTransport::MemoryTransport(Address peer, Address host) : peer_(std::move(peer)), host_(std::move(host)) {}
+MemoryTransport::MemoryTransport()
+    : MemoryTransport(IPv4Address("192.168.1.1", 54321), IPv4Address("10.0.0.1", 54321)) {}
+MemoryTransport::MemoryTransport(Address peer, Address host)
+    : peer_(std::move(peer)), host_(std::move(host)) {}
 MemoryTransport::~MemoryTransport() = default;
 
 // --- What the peer does
@@ -17,7 +19,8 @@ MemoryTransport::~MemoryTransport() = default;
 void MemoryTransport::feed(std::string_view data) { feed(data, 0); }
 
 void MemoryTransport::feed(std::string_view data, std::size_t chunk) {
-    if (ended_ || aborted_ || inputEnds_ || closing()) return;
+    if (ended_ || aborted_ || inputEnds_ || closing())
+        return;
     input_.append(data);
     chunk_ = chunk;
     pump();
@@ -29,10 +32,11 @@ void MemoryTransport::feedEof() {
 }
 
 void MemoryTransport::pump() {
-    if (pumping_) return;
+    if (pumping_)
+        return;
     const auto keep = shared_from_this();
     pumping_ = true;
-    std::size_t at = 0;  // erased once, so that feeding byte by byte is linear
+    std::size_t at = 0; // erased once, so that feeding byte by byte is linear
     const auto listening = [this] { return !paused_ && !inHandler() && connected() && !disconnecting(); };
     while (at < input_.size() && listening()) {
         const std::string piece = input_.substr(at, chunk_ == 0 ? input_.npos : chunk_);
@@ -41,19 +45,22 @@ void MemoryTransport::pump() {
     }
     input_.erase(0, at);
     pumping_ = false;
-    if (input_.empty() && inputEnds_ && !inputEnded_ && listening()) endOfInput();
+    if (input_.empty() && inputEnds_ && !inputEnded_ && listening())
+        endOfInput();
 }
 
 void MemoryTransport::endOfInput() {
     inputEnded_ = true;
     auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
-    if (!halfCloseable) return end(connectionDone());
+    if (!halfCloseable)
+        return end(connectionDone());
     callHandler([halfCloseable] { halfCloseable->readConnectionLost(); });
     changed();
 }
 
 void MemoryTransport::end(const Failure& reason) {
-    if (ended_) return;
+    if (ended_)
+        return;
     const auto keep = shared_from_this();
     ended_ = true;
     input_.clear();
@@ -71,41 +78,49 @@ void MemoryTransport::finish() {
 std::string MemoryTransport::takeOutput() {
     const auto keep = shared_from_this();
     std::string taken = std::exchange(value_, {});
-    if (connected()) outputDrained();
+    if (connected())
+        outputDrained();
     tellWriteEnded();
     return taken;
 }
 
 void MemoryTransport::tellWriteEnded() {
-    if (!writeEnded_ || writeEndTold_ || !value_.empty() || inHandler() || !connected()) return;
+    if (!writeEnded_ || writeEndTold_ || !value_.empty() || inHandler() || !connected())
+        return;
     writeEndTold_ = true;
     auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
-    if (halfCloseable) callHandler([halfCloseable] { halfCloseable->writeConnectionLost(); });
+    if (halfCloseable)
+        callHandler([halfCloseable] { halfCloseable->writeConnectionLost(); });
 }
 
 void MemoryTransport::blockOutput(bool on) {
     const auto keep = shared_from_this();
     blocked_ = on;
-    if (!on && connected()) outputDrained();
+    if (!on && connected())
+        outputDrained();
 }
 
 // --- What the protocol does
 
 void MemoryTransport::write(std::string_view data) {
-    if (data.empty() || !acceptsWrites() || writeEnded_) return;
+    if (data.empty() || !acceptsWrites() || writeEnded_)
+        return;
     value_.append(data);
-    if (blocked_) outputGrew();
+    if (blocked_)
+        outputGrew();
     changed();
 }
 
 void MemoryTransport::loseConnection() {
-    if (ended_ || aborted_) return;
+    if (ended_ || aborted_)
+        return;
     markDisconnecting();
     changed();
 }
 
 void MemoryTransport::abortConnection() {
-    if (ended_ || aborted_) return;
+    if (ended_ || aborted_)
+        return;
     aborted_ = true;
     input_.clear();
     markEnded();
@@ -120,7 +135,8 @@ void MemoryTransport::resumeProducing() {
 }
 
 void MemoryTransport::loseWriteConnection() {
-    if (ended_ || aborted_ || writeEnded_) return;
+    if (ended_ || aborted_ || writeEnded_)
+        return;
     writeEnded_ = true;
     changed();
 }
@@ -133,8 +149,9 @@ void* MemoryTransport::capability(std::type_index interface) {
 
 class MemoryPipe::End final : public MemoryTransport {
 public:
-    End(std::weak_ptr<Wire> wire, Address peer, Address host) : MemoryTransport(std::move(peer), std::move(host)), wire_(std::move(wire)) {
-        blockOutput(true);  // what is on the wire has not been sent yet
+    End(std::weak_ptr<Wire> wire, Address peer, Address host)
+        : MemoryTransport(std::move(peer), std::move(host)), wire_(std::move(wire)) {
+        blockOutput(true); // what is on the wire has not been sent yet
     }
 
 protected:
@@ -148,20 +165,24 @@ private:
 struct MemoryPipe::Wire : std::enable_shared_from_this<Wire> {
     Wire(Clock& clock, Duration latency) : clock(clock), latency(latency) {}
     ~Wire() {
-        if (call.active()) call.cancel();
+        if (call.active())
+            call.cancel();
     }
 
     void schedule() {
-        if (call.active()) return;
+        if (call.active())
+            return;
         call = clock.callLater(latency, [weak = weak_from_this()] {
-            if (const auto wire = weak.lock()) wire->run();
+            if (const auto wire = weak.lock())
+                wire->run();
         });
     }
     void run() {
         const auto keep = shared_from_this();
         move(*client, *server);
         move(*server, *client);
-        if (!client->value().empty() || !server->value().empty()) schedule();
+        if (!client->value().empty() || !server->value().empty())
+            schedule();
     }
     // What `from` has done reaches `to`.
     void move(End& from, End& to) {
@@ -170,7 +191,8 @@ struct MemoryPipe::Wire : std::enable_shared_from_this<Wire> {
             from.finish();
             return;
         }
-        if (to.ended() && !from.ended() && !from.value().empty()) return from.end(ConnectionLost("the peer is gone"));
+        if (to.ended() && !from.ended() && !from.value().empty())
+            return from.end(ConnectionLost("the peer is gone"));
         if (chunk == 0 || from.value().size() <= chunk) {
             to.feed(from.takeOutput());
         } else {
@@ -178,8 +200,10 @@ struct MemoryPipe::Wire : std::enable_shared_from_this<Wire> {
             from.output().erase(0, chunk);
             to.feed(piece);
         }
-        if (!from.value().empty() || from.aborted()) return;
-        if (from.writeEnded()) to.feedEof();
+        if (!from.value().empty() || from.aborted())
+            return;
+        if (from.writeEnded())
+            to.feedEof();
         if (from.closing() && !from.hasProducer() && !from.ended()) {
             to.feedEof();
             from.finish();
@@ -195,7 +219,8 @@ struct MemoryPipe::Wire : std::enable_shared_from_this<Wire> {
 };
 
 void MemoryPipe::End::changed() {
-    if (const auto wire = wire_.lock()) wire->schedule();
+    if (const auto wire = wire_.lock())
+        wire->schedule();
 }
 
 MemoryPipe::MemoryPipe(Clock& clock, Delay latency) : wire_(std::make_shared<Wire>(clock, latency.value())) {
@@ -221,4 +246,4 @@ MemoryTransport& MemoryPipe::client() const noexcept { return *wire_->client; }
 MemoryTransport& MemoryPipe::server() const noexcept { return *wire_->server; }
 bool MemoryPipe::finished() const noexcept { return wire_->client->ended() && wire_->server->ended(); }
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

@@ -1,9 +1,10 @@
 #pragma once
-// MemoryTransport: a transport for tests. It records what a protocol writes and asks for, and hands it what the test feeds.
-// MemoryPipe: two of them with a wire between, so that two protocols talk; deterministic, on a clock that the test advances.
+// MemoryTransport: a transport for tests. It records what a protocol writes and asks for, and hands it what
+// the test feeds. MemoryPipe: two of them with a wire between, so that two protocols talk; deterministic, on
+// a clock that the test advances.
 //
-// One thread. No reactor is needed. Hold the transport (or the pipe): it holds the protocol. A transport that is dropped while connected
-// leaves its protocol unconnected, silently.
+// One thread. No reactor is needed. Hold the transport (or the pipe): it holds the protocol. A transport that
+// is dropped while connected leaves its protocol unconnected, silently.
 //
 //     auto transport = std::make_shared<bine::MemoryTransport>();
 //     auto echo = std::make_shared<Echo>();
@@ -11,7 +12,8 @@
 //     transport->feed("hello");
 //     QCOMPARE(transport->value(), "hello");
 //
-// It tells of an end only when the test says so: finish() after loseConnection() or abortConnection() (also the one that follows an exception), end() for others.
+// It tells of an end only when the test says so: finish() after loseConnection() or abortConnection() (also
+// the one that follows an exception), end() for others.
 
 #include <cstddef>
 #include <memory>
@@ -37,18 +39,23 @@ public:
     /// Everything written so far, less what clear() and takeOutput() removed.
     const std::string& value() const noexcept { return value_; }
     void clear() noexcept { value_.clear(); }
-    /// value(), and clears it: it has been sent. Producers go on, drained() fires, writeConnectionLost() follows loseWriteConnection().
+    /// value(), and clears it: it has been sent. Producers go on, drained() fires, writeConnectionLost()
+    /// follows loseWriteConnection().
     std::string takeOutput();
-    /// The protocol receives this: now, or when it resumes if it has paused. Nothing once the connection is being closed. With a chunk size, in pieces.
+    /// The protocol receives this: now, or when it resumes if it has paused. Nothing once the connection is
+    /// being closed. With a chunk size, in pieces.
     void feed(std::string_view data);
     void feed(std::string_view data, std::size_t chunk);
-    /// The peer ends its writing: readConnectionLost() of a half-closeable protocol, else the connection ends with ConnectionDone. After what was fed.
+    /// The peer ends its writing: readConnectionLost() of a half-closeable protocol, else the connection ends
+    /// with ConnectionDone. After what was fed.
     void feedEof();
     /// The connection ends with this reason, whatever was fed and not delivered.
     void end(const Failure& reason);
-    /// The connection ends as the protocol asked for: ConnectionDone after loseConnection(), ConnectionAborted after abortConnection().
+    /// The connection ends as the protocol asked for: ConnectionDone after loseConnection(),
+    /// ConnectionAborted after abortConnection().
     void finish();
-    /// While true, what is written counts as waiting to be sent (buffered(), producers, maxBuffered()); false drains it.
+    /// While true, what is written counts as waiting to be sent (buffered(), producers, maxBuffered()); false
+    /// drains it.
     void blockOutput(bool on);
 
     bool paused() const noexcept { return paused_; }
@@ -86,7 +93,7 @@ private:
     Address peer_;
     Address host_;
     std::string value_;
-    std::string input_;   // fed, not delivered
+    std::string input_; // fed, not delivered
     std::size_t chunk_ = 0;
     bool paused_ = false;
     bool aborted_ = false;
@@ -99,7 +106,8 @@ private:
     bool pumping_ = false;
 };
 
-/// A wire between two protocols. Bytes, ends and resets arrive after the latency, never synchronously; each end is a MemoryTransport.
+/// A wire between two protocols. Bytes, ends and resets arrive after the latency, never synchronously; each
+/// end is a MemoryTransport.
 class BINE_EXPORT MemoryPipe {
 public:
     /// The clock must outlive the pipe.
@@ -124,4 +132,4 @@ private:
     std::shared_ptr<Wire> wire_;
 };
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

@@ -1,8 +1,9 @@
 #pragma once
-// Flow control: who makes data (Producer) and who takes it (Consumer). Twisted's IPushProducer, IPullProducer and IConsumer.
+// Flow control: who makes data (Producer) and who takes it (Consumer). Twisted's IPushProducer, IPullProducer
+// and IConsumer.
 //
-// A streaming (push) producer writes by itself until it is paused. A pull producer writes once each time it is resumed and is never paused.
-// Reactor's thread only.
+// A streaming (push) producer writes by itself until it is paused. A pull producer writes once each time it
+// is resumed and is never paused. Reactor's thread only.
 
 #include <memory>
 #include <string_view>
@@ -30,8 +31,9 @@ protected:
 class BINE_EXPORT Consumer {
 public:
     virtual ~Consumer();
-    /// Attaches a producer; kept until unregisterProducer() or the end. A second one throws ProducerAlreadyRegistered. If the consumer is
-    /// gone, the producer's stopProducing() is called now. A pull producer's resumeProducing() is called now.
+    /// Attaches a producer; kept until unregisterProducer() or the end. A second one throws
+    /// ProducerAlreadyRegistered. If the consumer is gone, the producer's stopProducing() is called now. A
+    /// pull producer's resumeProducing() is called now.
     virtual void registerProducer(std::shared_ptr<Producer> producer, bool streaming) = 0;
     /// No more will be written. No effect without a producer.
     virtual void unregisterProducer() = 0;
@@ -43,4 +45,4 @@ protected:
     Consumer& operator=(const Consumer&) = default;
 };
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

@@ -22,7 +22,8 @@ std::string className(const std::type_info& type) {
     std::size_t end = name.size();
     for (std::size_t i = 0; i < name.size(); ++i) {
         if (name[i] == '<' || name[i] == '(') {
-            if (nested++ == 0) end = i;
+            if (nested++ == 0)
+                end = i;
         } else if (name[i] == '>' || name[i] == ')') {
             --nested;
         } else if (nested == 0 && name[i] == ':') {
@@ -33,14 +34,15 @@ std::string className(const std::type_info& type) {
     return end > begin ? name.substr(begin, end - begin) : name;
 }
 
-}  // namespace detail
+} // namespace detail
 
 Protocol::Protocol() = default;
 
 Protocol::~Protocol() = default;
 
 void Protocol::makeConnection(const std::shared_ptr<Transport>& transport) {
-    if (!transport) throw std::invalid_argument("makeConnection: there is no transport");
+    if (!transport)
+        throw std::invalid_argument("makeConnection: there is no transport");
     transport->attachProtocol(transport, shared_from_this());
 }
 
@@ -49,12 +51,14 @@ void Protocol::connectionLost(const Failure&) {}
 std::string Protocol::logPrefix() const { return detail::className(typeid(*this)); }
 
 detail::OwnerHook& Protocol::ownerHook() {
-    if (!hook_) hook_ = std::make_unique<detail::OwnerHook>();
+    if (!hook_)
+        hook_ = std::make_unique<detail::OwnerHook>();
     return *hook_;
 }
 
 void Protocol::endScope() {
-    if (hook_) hook_->die();
+    if (hook_)
+        hook_->die();
 }
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

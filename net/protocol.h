@@ -1,9 +1,10 @@
 #pragma once
 // Protocol: bytes from a peer. One object per connection; derive from it, override what you want to hear.
 //
-// Reactor's thread only. Always in a std::shared_ptr (std::make_shared). The callbacks of one protocol never nest: while one is on the stack (even
-// if it runs a dialog) no other comes. connectionMade() comes first, connectionLost() last and exactly once. An exception from
-// a callback is logged, aborts the connection and becomes the reason of connectionLost().
+// Reactor's thread only. Always in a std::shared_ptr (std::make_shared). The callbacks of one protocol never
+// nest: while one is on the stack (even if it runs a dialog) no other comes. connectionMade() comes first,
+// connectionLost() last and exactly once. An exception from a callback is logged, aborts the connection and
+// becomes the reason of connectionLost().
 //
 // A Protocol is an owner: what is ownedBy(protocol) is cancelled after its connectionLost().
 
@@ -26,7 +27,7 @@ class Factory;
 namespace detail {
 /// A class's own name: without namespaces and template arguments.
 BINE_EXPORT std::string className(const std::type_info& type);
-}  // namespace detail
+} // namespace detail
 
 class BINE_EXPORT Protocol : public std::enable_shared_from_this<Protocol> {
 public:
@@ -34,14 +35,16 @@ public:
     Protocol(const Protocol&) = delete;
     Protocol& operator=(const Protocol&) = delete;
 
-    /// Connects this protocol with a transport and calls connectionMade(). The transport holds the protocol from now on; hold the transport, or use
-    /// attach(). Throws std::logic_error if either of them is connected already.
+    /// Connects this protocol with a transport and calls connectionMade(). The transport holds the protocol
+    /// from now on; hold the transport, or use attach(). Throws std::logic_error if either of them is
+    /// connected already.
     void makeConnection(const std::shared_ptr<Transport>& transport);
 
     virtual void connectionMade() {}
     /// `data` is valid during the call; it is some bytes of the stream, never a unit of anything.
     virtual void dataReceived(std::string_view data);
-    /// ConnectionDone, ConnectionLost, ConnectionAborted, or what a callback threw. transport() still has the addresses.
+    /// ConnectionDone, ConnectionLost, ConnectionAborted, or what a callback threw. transport() still has the
+    /// addresses.
     virtual void connectionLost(const Failure& reason);
 
     /// The transport; while not connected one on which everything is a no-op.
@@ -53,10 +56,12 @@ public:
     /// The factory that built it, or null.
     Factory* factory() const noexcept { return factory_.get(); }
     void setFactory(std::shared_ptr<Factory> factory) noexcept { factory_ = std::move(factory); }
-    /// An optional ability of the protocol (HalfCloseableProtocol), or null. What it derives from, or what capability() says: wrappers ask whom they wrap.
+    /// An optional ability of the protocol (HalfCloseableProtocol), or null. What it derives from, or what
+    /// capability() says: wrappers ask whom they wrap.
     template <class I>
     I* as() {
-        if (void* known = capability(typeid(I))) return static_cast<I*>(known);
+        if (void* known = capability(typeid(I)))
+            return static_cast<I*>(known);
         return dynamic_cast<I*>(this);
     }
     /// Where owned things hang; made on first use.
@@ -76,9 +81,9 @@ private:
 };
 
 template <class P>
-    requires std::derived_from<P, Protocol>
+requires std::derived_from<P, Protocol>
 struct OwnerTraits<P> {
     static detail::OwnerHook& hook(P& protocol) { return protocol.ownerHook(); }
 };
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

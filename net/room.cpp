@@ -12,7 +12,8 @@ namespace bine::inline v0 {
 namespace detail {
 
 std::shared_ptr<Room> Room::of(Reactor& reactor) {
-    if (auto room = reactor.service<Room>()) return room;
+    if (auto room = reactor.service<Room>())
+        return room;
     auto room = std::make_shared<Room>(reactor);
     reactor.provideService<Room>(room);
     return room;
@@ -26,17 +27,19 @@ void Room::add(const std::shared_ptr<Member>& member) {
 }
 
 void Room::remove(Member& member) noexcept {
-    const auto last = members_.extract(&member);  // may be its end, which is to find this map in order
+    const auto last = members_.extract(&member); // may be its end, which is to find this map in order
 }
 
 void Room::attach(const std::shared_ptr<Transport>& transport, const std::shared_ptr<Protocol>& protocol) {
     if (!TransportAccess::keptAlive(*transport)) {
         watchShutdown();
         kept_.insert(transport);
-        TransportAccess::afterLoss(*transport, [weak = weak_from_this(), key = std::weak_ptr<Transport>(transport)](const Failure&) {
-            const auto room = weak.lock();
-            if (const auto lost = key.lock(); lost && room) room->kept_.erase(lost);
-        });
+        TransportAccess::afterLoss(
+            *transport, [weak = weak_from_this(), key = std::weak_ptr<Transport>(transport)](const Failure&) {
+                const auto room = weak.lock();
+                if (const auto lost = key.lock(); lost && room)
+                    room->kept_.erase(lost);
+            });
     }
     try {
         protocol->makeConnection(transport);
@@ -48,11 +51,13 @@ void Room::attach(const std::shared_ptr<Transport>& transport, const std::shared
 
 // Triggers run once: watching begins afresh in each run of the reactor that needs it.
 void Room::watchShutdown() {
-    if (watching_) return;
+    if (watching_)
+        return;
     watching_ = true;
     reactor_.addSystemEventTrigger(Phase::during, "shutdown", [weak = weak_from_this()] {
         const auto room = weak.lock();
-        if (!room) return;
+        if (!room)
+            return;
         room->watching_ = false;
         room->endAll();
     });
@@ -74,11 +79,13 @@ void Room::endAll() {
     }
 }
 
-}  // namespace detail
+} // namespace detail
 
-void attach(Reactor& reactor, const std::shared_ptr<Transport>& transport, const std::shared_ptr<Protocol>& protocol) {
-    if (!transport || !protocol) throw std::invalid_argument("attach: a transport and a protocol are needed");
+void attach(Reactor& reactor, const std::shared_ptr<Transport>& transport,
+            const std::shared_ptr<Protocol>& protocol) {
+    if (!transport || !protocol)
+        throw std::invalid_argument("attach: a transport and a protocol are needed");
     detail::Room::of(reactor)->attach(transport, protocol);
 }
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

@@ -1,8 +1,9 @@
 #pragma once
 // Room: what a reactor's networking keeps per reactor. Internal; reactor's thread.
 //
-// A service of the reactor, alone in holding itself strongly: whoever has a weak_ptr to it learns of the reactor's death. It ends attempts, ports
-// and kept transports in the 'during shutdown' phase, and when the reactor dies without one.
+// A service of the reactor, alone in holding itself strongly: whoever has a weak_ptr to it learns of the
+// reactor's death. It ends attempts, ports and kept transports in the 'during shutdown' phase, and when the
+// reactor dies without one.
 
 #include <memory>
 #include <unordered_map>
@@ -77,4 +78,4 @@ private:
     std::vector<std::unique_ptr<Link>> links_;
 };
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

@@ -17,7 +17,8 @@
 
 namespace bine::inline v0::detail {
 
-// What an idle connection costs: this, its control block (16) and its slot in the reactor (36). The promise is 256.
+// What an idle connection costs: this, its control block (16) and its slot in the reactor (36). The promise
+// is 256.
 static_assert(sizeof(StreamTransport) <= 200);
 
 CompactAddress::CompactAddress(const SocketAddress& address) noexcept {
@@ -57,30 +58,36 @@ Address CompactAddress::address() const {
 
 /// What is needed before a protocol is attached, or after the end.
 struct StreamTransport::Cold {
-    ReactorCore* home = nullptr;  // counted
+    ReactorCore* home = nullptr; // counted
     int fd = -1;
     Address host;
     ~Cold() {
-        if (home) home->unref();
-        if (fd >= 0) ::close(fd);
+        if (home)
+            home->unref();
+        if (fd >= 0)
+            ::close(fd);
     }
 };
 
-/// The protocol's hearing of the end, in a later turn. If that turn never comes (the reactor dies), when this is destroyed.
+/// The protocol's hearing of the end, in a later turn. If that turn never comes (the reactor dies), when this
+/// is destroyed.
 struct StreamTransport::Delivery {
     std::shared_ptr<StreamTransport> transport;
     Failure reason;
 
-    Delivery(std::shared_ptr<StreamTransport> transport, Failure reason) : transport(std::move(transport)), reason(std::move(reason)) {}
+    Delivery(std::shared_ptr<StreamTransport> transport, Failure reason)
+        : transport(std::move(transport)), reason(std::move(reason)) {}
     Delivery(Delivery&&) noexcept = default;
     Delivery& operator=(Delivery&&) = delete;
     ~Delivery() { (*this)(); }
     void operator()() {
-        if (const auto ended = std::exchange(transport, nullptr)) ended->deliverLoss(reason);
+        if (const auto ended = std::exchange(transport, nullptr))
+            ended->deliverLoss(reason);
     }
 };
 
-StreamTransport::StreamTransport(ReactorCore& core, int fd, const SocketAddress& peer) : cold_(std::make_unique<Cold>()), peer_(peer) {
+StreamTransport::StreamTransport(ReactorCore& core, int fd, const SocketAddress& peer)
+    : cold_(std::make_unique<Cold>()), peer_(peer) {
     cold_->fd = fd;
     cold_->home = &core;
     core.ref();
@@ -91,11 +98,18 @@ StreamTransport::~StreamTransport() { dropQueue(); }
 int StreamTransport::descriptor() const noexcept { return open() ? fd() : cold_ ? cold_->fd : -1; }
 
 void StreamTransport::protocolAttached() {
-    if (!cold_ || cold_->fd < 0 || !cold_->home->reactor()) throw std::logic_error("attach: the connection has ended");
+    if (!cold_ || cold_->fd < 0 || !cold_->home->reactor())
+        throw std::logic_error("attach: the connection has ended");
     openIn(*cold_->home, std::exchange(cold_->fd, -1));
     cold_.reset();
-    if (queue_) markDirty();
-    updateReading();
+    if (queue_)
+        markDirty();
+    try {
+        updateReading();
+    } catch (...) { // the reactor refuses it: a descriptor too high for select(), a full epoll set
+        closeDescriptor();
+        throw;
+    }
 }
 
 void StreamTransport::aroundHandler(void (*call)(void*), void* object) {
@@ -104,19 +118,24 @@ void StreamTransport::aroundHandler(void (*call)(void*), void* object) {
 }
 
 void StreamTransport::handlersReturned() {
-    if (writeEnded_ && !writeEndTold_) tell();
+    if (writeEnded_ && !writeEndTold_)
+        tell();
 }
 
 // --- Reading
 
 void StreamTransport::ioReady(unsigned events) {
-    if (wantsReading() && (events & (kReadable | kHangUp | kIoError))) readSome();
-    if (wantsWriting() && open() && (events & (kWritable | kHangUp | kIoError)) && sendQueued()) tell();
+    if (wantsReading() && (events & (kReadable | kHangUp | kIoError)))
+        readSome();
+    if (wantsWriting() && open() && (events & (kWritable | kHangUp | kIoError)) && sendQueued())
+        tell();
 }
 
 void StreamTransport::readyWhileBusy(unsigned events) {
-    if (wantsWriting() && (events & (kWritable | kHangUp | kIoError))) sendAndTellLater();
-    if (open() && (events & (kReadable | kHangUp | kIoError))) IoHandler::readyWhileBusy(events);
+    if (wantsWriting() && (events & (kWritable | kHangUp | kIoError)))
+        sendAndTellLater();
+    if (open() && (events & (kReadable | kHangUp | kIoError)))
+        IoHandler::readyWhileBusy(events);
 }
 
 void StreamTransport::readSome() {
@@ -125,7 +144,7 @@ void StreamTransport::readSome() {
     if (n > 0) {
         deliverData({lease.data(), static_cast<std::size_t>(n)});
 #if defined(__SANITIZE_ADDRESS__)
-        std::memset(lease.data(), 0xdb, static_cast<std::size_t>(n));  // whoever kept the view shall see
+        std::memset(lease.data(), 0xdb, static_cast<std::size_t>(n)); // whoever kept the view shall see
 #endif
     } else if (n == 0) {
         inputEnded();
@@ -137,20 +156,23 @@ void StreamTransport::readSome() {
 void StreamTransport::inputEnded() {
     auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
     if (!halfCloseable) {
-        if (queue_) sendQueued();  // one attempt: the last answer to a peer that only ended its writing
+        if (queue_)
+            sendQueued(); // one attempt: the last answer to a peer that only ended its writing
         endSocket(connectionDone(), true);
         return;
     }
     inputEnded_ = true;
     updateReading();
     callHandler([halfCloseable] { halfCloseable->readConnectionLost(); });
-    if (writeEnded_) endSocket(connectionDone(), true);
+    if (writeEnded_)
+        endSocket(connectionDone(), true);
 }
 
 void StreamTransport::updateReading() {
     const bool blocked = !readWhileBlocked_ && queue_ && queue_->size() > highWater;
     const bool on = !paused_ && !blocked && !inputEnded_ && !everDisconnecting() && open();
-    if (on != wantsReading()) wantReading(on);
+    if (on != wantsReading())
+        wantReading(on);
 }
 
 void StreamTransport::pauseProducing() {
@@ -171,21 +193,26 @@ void StreamTransport::readWhileBlocked(bool on) {
 // --- Writing
 
 void StreamTransport::write(std::string_view data) {
-    if (data.empty() || !mayWrite()) return;
-    if (!queue_) queue_ = WriteQueue::take();
+    if (data.empty() || !mayWrite())
+        return;
+    if (!queue_)
+        queue_ = WriteQueue::take();
     queue_->append(data);
     written();
 }
 
 void StreamTransport::writeOwned(std::string&& data) {
-    if (data.empty() || !mayWrite()) return;
-    if (!queue_) queue_ = WriteQueue::take();
+    if (data.empty() || !mayWrite())
+        return;
+    if (!queue_)
+        queue_ = WriteQueue::take();
     queue_->adopt(std::move(data));
     written();
 }
 
 void StreamTransport::written() {
-    if (!open()) return;
+    if (!open())
+        return;
     const auto self = Transport::shared_from_this();
     if (!wantsWriting()) {
         if (core()->depth() == 0 || queue_->size() > highWater)
@@ -193,25 +220,32 @@ void StreamTransport::written() {
         else
             markDirty();
     }
-    if (!queue_ || !open()) return;
-    if (!readWhileBlocked_) updateReading();
+    if (!queue_ || !open())
+        return;
+    if (!readWhileBlocked_)
+        updateReading();
     outputGrew();
 }
 
 // Sends what the socket takes. Runs no user code; true if there is something to tell().
 bool StreamTransport::sendQueued() {
-    if (!open()) return false;
+    if (!open())
+        return false;
     const auto self = Transport::shared_from_this();
     if (queue_) {
         if (const int error = queue_->sendTo(fd()); error != 0) {
             endSocket(ConnectionLost(error));
             return false;
         }
-        if (queue_->empty()) dropQueue();
+        if (queue_->empty())
+            dropQueue();
     }
-    if (const bool blocked = queue_ != nullptr; blocked != wantsWriting()) wantWriting(blocked);
-    if (!readWhileBlocked_) updateReading();
-    if (queue_) return false;
+    if (const bool blocked = queue_ != nullptr; blocked != wantsWriting())
+        wantWriting(blocked);
+    if (!readWhileBlocked_)
+        updateReading();
+    if (queue_)
+        return false;
     if (everDisconnecting() && !hasProducer()) {
         endSocket(connectionDone());
         return false;
@@ -225,13 +259,15 @@ bool StreamTransport::sendQueued() {
 }
 
 void StreamTransport::sendAndTellLater() {
-    if (sendQueued()) tellLater();
+    if (sendQueued())
+        tellLater();
 }
 
 void StreamTransport::flush() { sendAndTellLater(); }
 
 void StreamTransport::tellLater() {
-    if (tellQueued_ || !open()) return;
+    if (tellQueued_ || !open())
+        return;
     tellQueued_ = true;
     core()->soon([self = std::static_pointer_cast<StreamTransport>(Transport::shared_from_this())] {
         self->tellQueued_ = false;
@@ -241,13 +277,18 @@ void StreamTransport::tellLater() {
 
 // What sending brought about. Runs user code.
 void StreamTransport::tell() {
-    if (!open()) return;
-    if (!queue_) outputDrained();
-    if (!writeEnded_ || writeEndTold_ || inHandler() || !open()) return;
+    if (!open())
+        return;
+    if (!queue_)
+        outputDrained();
+    if (!writeEnded_ || writeEndTold_ || inHandler() || !open())
+        return;
     writeEndTold_ = true;
     auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
-    if (halfCloseable) callHandler([halfCloseable] { halfCloseable->writeConnectionLost(); });
-    if (inputEnded_) endSocket(connectionDone(), true);
+    if (halfCloseable)
+        callHandler([halfCloseable] { halfCloseable->writeConnectionLost(); });
+    if (inputEnded_)
+        endSocket(connectionDone(), true);
 }
 
 void StreamTransport::dropQueue() noexcept { WriteQueue::giveBack(std::move(queue_)); }
@@ -255,8 +296,10 @@ void StreamTransport::dropQueue() noexcept { WriteQueue::giveBack(std::move(queu
 // --- Ending
 
 void StreamTransport::loseConnection() {
-    if (!open()) return closeUnattached();
-    if (everDisconnecting()) return;
+    if (!open())
+        return closeUnattached();
+    if (everDisconnecting())
+        return;
     markDisconnecting();
     updateReading();
     closeWhenSent();
@@ -265,7 +308,8 @@ void StreamTransport::loseConnection() {
 void StreamTransport::producerGone() { closeWhenSent(); }
 
 void StreamTransport::closeWhenSent() {
-    if (hasProducer() || wantsWriting()) return;  // later
+    if (hasProducer() || wantsWriting())
+        return; // later
     if (core()->depth() == 0)
         sendAndTellLater();
     else
@@ -273,30 +317,36 @@ void StreamTransport::closeWhenSent() {
 }
 
 void StreamTransport::loseWriteConnection() {
-    if (!open() || everDisconnecting() || writeEnding_) return;
+    if (!open() || everDisconnecting() || writeEnding_)
+        return;
     writeEnding_ = true;
     closeWhenSent();
 }
 
 void StreamTransport::abortConnection() {
     const linger reset{1, 0};
-    if (const int socket = descriptor(); socket >= 0) ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    if (!open()) return closeUnattached();
+    if (const int socket = descriptor(); socket >= 0)
+        ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    if (!open())
+        return closeUnattached();
     dropQueue();
     endSocket(ConnectionAborted());
 }
 
 void StreamTransport::closeUnattached() noexcept {
-    if (!cold_ || cold_->fd < 0) return;
+    if (!cold_ || cold_->fd < 0)
+        return;
     ::close(std::exchange(cold_->fd, -1));
     markEnded();
 }
 
 void StreamTransport::reactorStopped() { endSocket(ConnectionLost("the reactor has stopped"), true); }
 
-// Closes the socket. The protocol hears of it now, if the caller is a turn of the reactor, else in a later one; never while its handler is on the stack.
+// Closes the socket. The protocol hears of it now, if the caller is a turn of the reactor, else in a later
+// one; never while its handler is on the stack.
 void StreamTransport::endSocket(const Failure& reason, bool now) {
-    if (!open()) return;
+    if (!open())
+        return;
     const auto self = std::static_pointer_cast<StreamTransport>(Transport::shared_from_this());
     ReactorCore& home = *core();
     // Input that nobody read would make the close a reset, which may overtake what was just sent.
@@ -318,12 +368,14 @@ void StreamTransport::endSocket(const Failure& reason, bool now) {
 // --- Who and what
 
 Address StreamTransport::getPeer() const {
-    if (peer_.known()) return peer_.address();
+    if (peer_.known())
+        return peer_.address();
     return socketAddress(descriptor(), true);
 }
 
 Address StreamTransport::getHost() const {
-    if (const int socket = descriptor(); socket >= 0) return socketAddress(socket, false);
+    if (const int socket = descriptor(); socket >= 0)
+        return socketAddress(socket, false);
     return cold_ ? cold_->host : Address();
 }
 
@@ -334,12 +386,16 @@ std::string StreamTransport::logPrefix() const {
 
 std::string StreamTransport::describe() const {
     const std::string name = Transport::logPrefix();
-    return session_ == 0 ? "<" + name + " to " + getPeer().text() + ">" : "<" + name + " #" + std::to_string(session_) + " on " + std::to_string(port_) + ">";
+    return session_ == 0
+               ? "<" + name + " to " + getPeer().text() + ">"
+               : "<" + name + " #" + std::to_string(session_) + " on " + std::to_string(port_) + ">";
 }
 
 void* StreamTransport::capability(std::type_index interface) {
-    if (interface == typeid(HalfCloseableTransport)) return static_cast<HalfCloseableTransport*>(this);
-    if (interface == typeid(TCPTransport) && peer_.known()) return static_cast<TCPTransport*>(this);
+    if (interface == typeid(HalfCloseableTransport))
+        return static_cast<HalfCloseableTransport*>(this);
+    if (interface == typeid(TCPTransport) && peer_.known())
+        return static_cast<TCPTransport*>(this);
     return nullptr;
 }
 
@@ -359,4 +415,4 @@ void StreamTransport::setTcpNoDelay(bool on) { setOption(IPPROTO_TCP, TCP_NODELA
 bool StreamTransport::getTcpKeepAlive() const { return option(SOL_SOCKET, SO_KEEPALIVE); }
 void StreamTransport::setTcpKeepAlive(bool on) { setOption(SOL_SOCKET, SO_KEEPALIVE, on); }
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

@@ -1,9 +1,10 @@
 #pragma once
 // StreamTransport: a connected stream socket as a Transport. Internal; reactor's thread.
 //
-// Reads into the reactor's shared buffer, one recv per event. Writes go to a queue that is sent at the end of the batch, sooner when there is much,
-// at once outside of callbacks. The socket's end and the protocol's hearing of it are two things: loseConnection() closes the socket when everything is sent,
-// even while a handler of the protocol is on the stack; connectionLost() waits for the handler.
+// Reads into the reactor's shared buffer, one recv per event. Writes go to a queue that is sent at the end of
+// the batch, sooner when there is much, at once outside of callbacks. The socket's end and the protocol's
+// hearing of it are two things: loseConnection() closes the socket when everything is sent, even while a
+// handler of the protocol is on the stack; connectionLost() waits for the handler.
 
 #include <cstdint>
 #include <memory>
@@ -100,18 +101,18 @@ private:
     bool option(int level, int name) const;
     void setOption(int level, int name, bool on);
 
-    std::unique_ptr<WriteQueue> queue_;  // while something waits
-    std::unique_ptr<Cold> cold_;         // before a protocol is attached, and after the end
+    std::unique_ptr<WriteQueue> queue_; // while something waits
+    std::unique_ptr<Cold> cold_;        // before a protocol is attached, and after the end
     CompactAddress peer_;
     std::uint32_t session_ = 0;
     std::uint16_t port_ = 0;
     bool paused_ : 1 = false;
     bool readWhileBlocked_ : 1 = true;
     bool inputEnded_ : 1 = false;
-    bool writeEnding_ : 1 = false;     // loseWriteConnection() was called
-    bool writeEnded_ : 1 = false;      // and done
+    bool writeEnding_ : 1 = false; // loseWriteConnection() was called
+    bool writeEnded_ : 1 = false;  // and done
     bool writeEndTold_ : 1 = false;
     bool tellQueued_ : 1 = false;
 };
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

@@ -1,9 +1,10 @@
 #pragma once
 // TCP: connectors and listening ports (IReactorTCP).
 //
-// Reactor's thread only. Connector and ListeningPort are handles: copies mean the same thing, dropping them changes nothing, and they are safe to use
-// after the reactor's death. TCP_NODELAY is on for all connections (Twisted has it off: with small writes coalesced by the
-// reactor, Nagle's algorithm only adds latency); transport().as<TCPTransport>() changes it.
+// Reactor's thread only. Connector and ListeningPort are handles: copies mean the same thing, dropping them
+// changes nothing, and they are safe to use after the reactor's death. TCP_NODELAY is on for all connections
+// (Twisted has it off: with small writes coalesced by the reactor, Nagle's algorithm only adds latency);
+// transport().as<TCPTransport>() changes it.
 
 #include <chrono>
 #include <memory>
@@ -28,9 +29,10 @@ class Reactor;
 namespace detail {
 class ConnectorState;
 class PortState;
-}  // namespace detail
+} // namespace detail
 
-/// What a TCP transport can do beyond others: transport().as<TCPTransport>(). Of a closed one: false, and no effect.
+/// What a TCP transport can do beyond others: transport().as<TCPTransport>(). Of a closed one: false, and no
+/// effect.
 class BINE_EXPORT TCPTransport : public HalfCloseableTransport {
 public:
     virtual bool getTcpNoDelay() const = 0;
@@ -89,16 +91,18 @@ public:
     Connector() = default;
     explicit Connector(std::shared_ptr<detail::ConnectorState> state) : state_(std::move(state)) {}
 
-    /// Begins an attempt. Throws std::logic_error unless disconnected. Once the reactor is gone it does nothing.
-    void connect();
+    /// Begins an attempt. Throws std::logic_error unless disconnected. Once the reactor is gone it does
+    /// nothing.
+    void connect() const;
     /// Ends the attempt: clientConnectionFailed(UserError), now. Throws NotConnectingError unless connecting.
-    void stopConnecting();
+    void stopConnecting() const;
     /// stopConnecting(), or loseConnection() of the connection, or nothing.
-    void disconnect();
+    void disconnect() const;
     /// What was asked for: a name stays a name.
     Address getDestination() const;
     State state() const;
-    /// When `owner` dies: the attempt or the connection is aborted, and neither factory nor protocol hears more.
+    /// When `owner` dies: the attempt or the connection is aborted, and neither factory nor protocol hears
+    /// more.
     template <class X>
     const Connector& ownedBy(X& owner) const {
         own(detail::hookOf(owner));
@@ -126,9 +130,11 @@ public:
     /// The address it listens on, or last did.
     Address getHost() const;
     bool listening() const;
-    /// Closes the port in a later turn, then fires; established connections stay. Fails if stopFactory() threw. Fires at once if it does not listen.
+    /// Closes the port in a later turn, then fires; established connections stay. Fails if stopFactory()
+    /// threw. Fires at once if it does not listen.
     Deferred<> stopListening() const;
-    /// Listens again after stopListening(), on the port number it had. Throws CannotListenError; std::logic_error if it listens.
+    /// Listens again after stopListening(), on the port number it had. Throws CannotListenError;
+    /// std::logic_error if it listens.
     void startListening() const;
     /// As stopListening(), at once, when `owner` dies. Established connections stay.
     template <class X>
@@ -148,30 +154,36 @@ private:
     std::shared_ptr<detail::PortState> state_;
 };
 
-/// Connects to a host, a literal or a name, and goes on for as long as the factory asks for it. The attempt begins in a later turn.
-BINE_EXPORT Connector connectTCP(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<ClientFactory> factory,
+/// Connects to a host, a literal or a name, and goes on for as long as the factory asks for it. The attempt
+/// begins in a later turn.
+BINE_EXPORT Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
+                                 std::shared_ptr<ClientFactory> factory,
                                  const TCPClientOptions& options = TCPClientOptions());
 
 /// Listens; port 0 picks one (see getHost()). Throws CannotListenError, InvalidAddressError.
 BINE_EXPORT ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> factory,
                                     const TCPServerOptions& options = TCPServerOptions());
 
-/// One connection: fires with the protocol that the factory built, after its connectionMade(). Fails with ConnectErrors, DNSLookupError, NoProtocol or what
-/// buildProtocol() threw. Cancelling ends the attempt: ConnectingCancelledError.
-BINE_EXPORT Deferred<std::shared_ptr<Protocol>> connectFactory(Reactor& reactor, std::string_view host, Port port,
-                                                               std::shared_ptr<Factory> factory,
-                                                               const TCPClientOptions& options = TCPClientOptions());
+/// One connection: fires with the protocol that the factory built, after its connectionMade(). Fails with
+/// ConnectErrors, DNSLookupError, NoProtocol or what buildProtocol() threw. Cancelling ends the attempt:
+/// ConnectingCancelledError.
+BINE_EXPORT Deferred<std::shared_ptr<Protocol>>
+connectFactory(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<Factory> factory,
+               const TCPClientOptions& options = TCPClientOptions());
 
 /// One connection for one protocol: fires with it, after its connectionMade(). Fails as connectFactory().
 template <class P>
-    requires std::derived_from<P, Protocol>
-Deferred<std::shared_ptr<P>> connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
-                                             const TCPClientOptions& options = TCPClientOptions()) {
+requires std::derived_from<P, Protocol> Deferred<std::shared_ptr<P>>
+connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
+                const TCPClientOptions& options = TCPClientOptions()) {
     // Hands the protocol over: a factory that kept it would keep itself, through the protocol's factory().
-    auto factory = Factory::make([protocol = std::move(protocol)](const Address&) mutable { return std::exchange(protocol, nullptr); });
+    auto factory = Factory::make([protocol = std::move(protocol)](const Address&) mutable {
+        return std::exchange(protocol, nullptr);
+    });
     factory->noisy = false;
     return connectFactory(reactor, host, port, std::move(factory), options)
-        .addCallback([](std::shared_ptr<Protocol> made) { return std::static_pointer_cast<P>(std::move(made)); });
+        .addCallback(
+            [](std::shared_ptr<Protocol> made) { return std::static_pointer_cast<P>(std::move(made)); });
 }
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

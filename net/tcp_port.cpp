@@ -20,7 +20,7 @@ namespace bine::inline v0::detail {
 
 namespace {
 
-constexpr int kAcceptAtMost = 100;  // per turn, where the turn itself has no limit
+constexpr int kAcceptAtMost = 100; // per turn, where the turn itself has no limit
 
 const Logger& logger() {
     static const Logger log("bine.tcp");
@@ -31,33 +31,45 @@ std::atomic<int> reserve{-1};
 
 int openReserve() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
 
-}  // namespace
+} // namespace
 
 void keepReserveDescriptor() {
-    if (reserve.load() >= 0) return;
+    if (reserve.load() >= 0)
+        return;
     const int fd = openReserve();
-    if (const int before = fd < 0 ? -1 : reserve.exchange(fd); before >= 0) ::close(before);
+    if (const int before = fd < 0 ? -1 : reserve.exchange(fd); before >= 0)
+        ::close(before);
 }
 
-AcceptingSocket::AcceptingSocket(Address address, Accepted accepted) : address_(std::move(address)), accepted_(std::move(accepted)) {}
+AcceptingSocket::AcceptingSocket(Address address, Accepted accepted)
+    : address_(std::move(address)), accepted_(std::move(accepted)) {}
 
 void AcceptingSocket::start(ReactorCore& core, int fd) {
     openIn(core, fd);
-    wantReading(true);
+    try {
+        wantReading(true);
+    } catch (...) {
+        closeDescriptor();
+        throw;
+    }
 }
 
 void AcceptingSocket::close() {
-    if (resume_.active()) resume_.cancel();
+    if (resume_.active())
+        resume_.cancel();
     closeDescriptor();
 }
 
 void AcceptingSocket::ioReady(unsigned) {
-    ReactorCore& home = *core();  // this turn holds it
+    ReactorCore& home = *core(); // this turn holds it
     for (int left = kAcceptAtMost; left > 0 && open(); --left) {
         const Outcome outcome = acceptOne();
-        if (outcome == Outcome::blocked) return;
-        if (outcome == Outcome::starved) return pause();
-        if (outcome == Outcome::accepted && home.turnIsOver()) return;
+        if (outcome == Outcome::blocked)
+            return;
+        if (outcome == Outcome::starved)
+            return pause();
+        if (outcome == Outcome::accepted && home.turnIsOver())
+            return;
     }
 }
 
@@ -65,7 +77,8 @@ AcceptingSocket::Outcome AcceptingSocket::acceptOne() {
     SocketAddress peer;
     socklen_t length = SocketAddress::capacity;
     const int fd = ::accept4(this->fd(), peer.data(), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) return acceptFailed(errno);
+    if (fd < 0)
+        return acceptFailed(errno);
     peer.length = static_cast<std::uint32_t>(length);
     starved_ = false;
     const int on = 1;
@@ -78,27 +91,44 @@ AcceptingSocket::Outcome AcceptingSocket::acceptOne() {
 
 AcceptingSocket::Outcome AcceptingSocket::acceptFailed(int error) {
     switch (error) {
-        case EAGAIN:
+    case EAGAIN:
 #if EAGAIN != EWOULDBLOCK
-        case EWOULDBLOCK:
+    case EWOULDBLOCK:
 #endif
-            return Outcome::blocked;
-        // The firewall refused this one; errors of the network that were pending on the new connection (accept(2)).
-        case EINTR: case EPERM: case ECONNABORTED: case EPROTO: case ENOPROTOOPT: case ENETDOWN: case ENETUNREACH: case EHOSTDOWN: case EHOSTUNREACH:
-        case ENONET: case EOPNOTSUPP:
-            if (error != EINTR) logger().debug("A connection was lost before it was accepted: " + systemErrorText(error));
-            return Outcome::again;
-        case EMFILE: case ENFILE: return turnOneAway();
-        default:
-            if (!std::exchange(starved_, true)) logger().error("Could not accept a connection on " + address_.text() + ": " + systemErrorText(error));
-            return Outcome::starved;
+        return Outcome::blocked;
+    // The firewall refused this one; errors of the network that were pending on the new connection
+    // (accept(2)).
+    case EINTR:
+    case EPERM:
+    case ECONNABORTED:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case EOPNOTSUPP:
+        if (error != EINTR)
+            logger().debug("A connection was lost before it was accepted: " + systemErrorText(error));
+        return Outcome::again;
+    case EMFILE:
+    case ENFILE:
+        return turnOneAway();
+    default:
+        if (!std::exchange(starved_, true))
+            logger().error("Could not accept a connection on " + address_.text() + ": " +
+                           systemErrorText(error));
+        return Outcome::starved;
     }
 }
 
-// No descriptors are left. The client that waits would keep the port readable, so it gets the reserve for a moment and sees a closed connection.
+// No descriptors are left. The client that waits would keep the port readable, so it gets the reserve for a
+// moment and sees a closed connection.
 AcceptingSocket::Outcome AcceptingSocket::turnOneAway() {
     if (!std::exchange(starved_, true))
-        logger().error("Could not accept a connection on " + address_.text() + ": no file descriptors are left; clients are turned away");
+        logger().error("Could not accept a connection on " + address_.text() +
+                       ": no file descriptors are left; clients are turned away");
     const int spare = reserve.exchange(-1);
     if (spare < 0) {
         keepReserveDescriptor();
@@ -107,21 +137,25 @@ AcceptingSocket::Outcome AcceptingSocket::turnOneAway() {
     ::close(spare);
     const int client = ::accept4(fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     const int error = errno;
-    if (client >= 0) ::close(client);
+    if (client >= 0)
+        ::close(client);
     keepReserveDescriptor();
-    if (client >= 0) return Outcome::again;
+    if (client >= 0)
+        return Outcome::again;
     return error == EAGAIN || error == EWOULDBLOCK ? Outcome::blocked : Outcome::starved;
 }
 
 // What ails the port does not go away by asking at once: ask again a little later.
 void AcceptingSocket::pause() {
-    if (!open() || !core()->reactor()) return;
+    if (!open() || !core()->reactor())
+        return;
     wantReading(false);
-    resume_ = core()->reactor()->callLater(std::chrono::milliseconds(100),
-                                           [weak = std::weak_ptr<IoHandler>(shared_from_this())] {
-                                               const auto port = std::static_pointer_cast<AcceptingSocket>(weak.lock());
-                                               if (port && port->open()) port->wantReading(true);
-                                           });
+    resume_ = core()->reactor()->callLater(
+        std::chrono::milliseconds(100), [weak = std::weak_ptr<IoHandler>(shared_from_this())] {
+            const auto port = std::static_pointer_cast<AcceptingSocket>(weak.lock());
+            if (port && port->open())
+                port->wantReading(true);
+        });
 }
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

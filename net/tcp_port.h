@@ -1,7 +1,8 @@
 #pragma once
 // AcceptingSocket: a listening descriptor and its accept loop. Internal; reactor's thread.
 //
-// Accepts one, hands it on, accepts the next, within the turn's budget; never busy, so a dialog opened while a connection is made leaves the port accepting.
+// Accepts one, hands it on, accepts the next, within the turn's budget; never busy, so a dialog opened while
+// a connection is made leaves the port accepting.
 
 #include <cstdint>
 #include <memory>
@@ -36,11 +37,12 @@ private:
     Address address_;
     Accepted accepted_;
     std::uint32_t sessions_ = 0;
-    bool starved_ = false;  // said so in the log
+    bool starved_ = false; // said so in the log
     DelayedCall resume_;
 };
 
-/// Makes sure that this process holds a descriptor in reserve, which a port gives up for a moment to turn clients away when there are no more.
+/// Makes sure that this process holds a descriptor in reserve, which a port gives up for a moment to turn
+/// clients away when there are no more.
 void keepReserveDescriptor();
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

@@ -1,7 +1,8 @@
 #pragma once
 // ConnectorState and PortState: what Connector and ListeningPort are handles to. Internal; reactor's thread.
 //
-// They stand above the Network seam, and know the reactor only through a weak_ptr to its Room: after its death they are inert.
+// They stand above the Network seam, and know the reactor only through a weak_ptr to its Room: after its
+// death they are inert.
 
 #include <memory>
 #include <vector>
@@ -16,7 +17,8 @@ namespace bine::inline v0::detail {
 
 class ConnectorState final : public std::enable_shared_from_this<ConnectorState> {
 public:
-    ConnectorState(const std::shared_ptr<Room>& room, Address destination, std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options);
+    ConnectorState(const std::shared_ptr<Room>& room, Address destination,
+                   std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options);
 
     void connect();
     void stopConnecting();
@@ -39,15 +41,16 @@ private:
     TCPClientOptions options_;
     Connector::State state_ = Connector::State::disconnected;
     bool factoryStarted_ = false;
-    bool silent_ = false;  // an owner died
-    std::shared_ptr<ConnectAttempt> attempt_;  // while connecting
-    std::weak_ptr<Transport> transport_;       // while connected
+    bool silent_ = false;                     // an owner died
+    std::shared_ptr<ConnectAttempt> attempt_; // while connecting
+    std::weak_ptr<Transport> transport_;      // while connected
     OwnerLinks<ConnectorState> owners_{*this};
 };
 
 class PortState final : public Room::Member, public std::enable_shared_from_this<PortState> {
 public:
-    PortState(const std::shared_ptr<Room>& room, Address address, int backlog, std::shared_ptr<Factory> factory);
+    PortState(const std::shared_ptr<Room>& room, Address address, int backlog,
+              std::shared_ptr<Factory> factory);
 
     /// Throws CannotListenError and what startFactory() throws.
     void start();
@@ -69,8 +72,8 @@ private:
     std::shared_ptr<Factory> factory_;
     std::unique_ptr<StreamListener> listener_;
     bool stopping_ = false;
-    std::vector<Resolver<>> waiting_;  // for the end
+    std::vector<Resolver<>> waiting_; // for the end
     OwnerLinks<PortState> owners_{*this};
 };
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

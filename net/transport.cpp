@@ -36,9 +36,9 @@ struct TransportExtras {
     std::shared_ptr<Producer> producer;
     bool streaming = false;
     bool producerPaused = false;
-    bool resuming = false;     // resumeProducing() is on the stack
-    bool resumeAgain = false;  // and was due once more meanwhile
-    std::vector<Resolver<>> waiters;    // of drained()
+    bool resuming = false;           // resumeProducing() is on the stack
+    bool resumeAgain = false;        // and was due once more meanwhile
+    std::vector<Resolver<>> waiters; // of drained()
     std::size_t maxBuffered = 0;
     std::optional<Failure> error;       // the reason, whatever others say
     std::optional<Failure> pendingLoss; // waits for the handler on the stack
@@ -63,7 +63,7 @@ void TransportAccess::hush(Transport& transport) noexcept { transport.silent_ = 
 
 void TransportAccess::silence(Transport& transport) { transport.ownerDied(); }
 
-}  // namespace detail
+} // namespace detail
 
 namespace {
 
@@ -88,10 +88,11 @@ public:
     std::string describe() const override { return "<not connected>"; }
 };
 
-}  // namespace
+} // namespace
 
 Transport& nullTransport() {
-    static NullTransport* const transport = new NullTransport;  // never destroyed: static protocols may still ask
+    static NullTransport* const transport =
+        new NullTransport; // never destroyed: static protocols may still ask
     return *transport;
 }
 
@@ -100,7 +101,8 @@ Transport::Transport() = default;
 Transport::~Transport() { releaseProtocol(); }
 
 detail::TransportExtras& Transport::extras() {
-    if (!extras_) extras_ = std::make_unique<detail::TransportExtras>();
+    if (!extras_)
+        extras_ = std::make_unique<detail::TransportExtras>();
     return *extras_;
 }
 
@@ -115,8 +117,10 @@ std::string Transport::describe() const { return "<" + logPrefix() + ">"; }
 // --- The protocol
 
 void Transport::attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<Protocol> protocol) {
-    if (state_ != State::unattached) throw std::logic_error("makeConnection: the transport had a protocol before, or has ended");
-    if (protocol->transport_) throw std::logic_error("makeConnection: the protocol is connected already");
+    if (state_ != State::unattached)
+        throw std::logic_error("makeConnection: the transport had a protocol before, or has ended");
+    if (protocol->transport_)
+        throw std::logic_error("makeConnection: the protocol is connected already");
     self_ = self;
     protocol_ = std::move(protocol);
     protocol_->transport_ = this;
@@ -132,7 +136,8 @@ void Transport::attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<
 }
 
 std::shared_ptr<Protocol> Transport::replaceProtocol(std::shared_ptr<Protocol> next) {
-    if (state_ != State::connected || !next || next->transport_) throw std::logic_error("replaceProtocol: not connected, or the new protocol already is");
+    if (state_ != State::connected || !next || next->transport_)
+        throw std::logic_error("replaceProtocol: not connected, or the new protocol already is");
     next->transport_ = this;
     std::swap(protocol_, next);
     next->transport_ = nullptr;
@@ -142,8 +147,10 @@ std::shared_ptr<Protocol> Transport::replaceProtocol(std::shared_ptr<Protocol> n
 void Transport::releaseProtocol() {
     const std::shared_ptr<Protocol> protocol = std::move(protocol_);
     protocol_ = nullptr;
-    if (!protocol) return;
-    if (protocol->transport_ == this) protocol->transport_ = nullptr;
+    if (!protocol)
+        return;
+    if (protocol->transport_ == this)
+        protocol->transport_ = nullptr;
     protocol->endScope();
 }
 
@@ -165,19 +172,22 @@ bool Transport::runHandler(void (*call)(void*), void* object) {
             handlerFailed(detail::failureOfCurrentException());
         }
     }
-    if (handlers_ == 0) settle();
+    if (handlers_ == 0)
+        settle();
     return fine;
 }
 
 void Transport::handlerFailed(const Failure& failure) {
-    logger().failure(failure.exceptionPtr(), "Unhandled error in " + logPrefix() + "; the connection is aborted", LogLevel::critical,
+    logger().failure(failure.exceptionPtr(),
+                     "Unhandled error in " + logPrefix() + "; the connection is aborted", LogLevel::critical,
                      failure.getTraceback());
     failConnection(failure);
 }
 
 void Transport::failConnection(const Failure& reason) {
     auto& more = extras();
-    if (!more.error) more.error = reason;
+    if (!more.error)
+        more.error = reason;
     abortConnection();
 }
 
@@ -194,11 +204,13 @@ void Transport::settle() {
             return;
         }
     }
-    if (handlers_ == 0 && state_ == State::connected && !silent_) handlersReturned();
+    if (handlers_ == 0 && state_ == State::connected && !silent_)
+        handlersReturned();
 }
 
 void Transport::deliverData(std::string_view data) {
-    if (!protocol_ || silent_ || state_ != State::connected || disconnecting_ || data.empty()) return;
+    if (!protocol_ || silent_ || state_ != State::connected || disconnecting_ || data.empty())
+        return;
     if (handlers_ != 0) {
         extras().held.append(data);
         return;
@@ -207,13 +219,16 @@ void Transport::deliverData(std::string_view data) {
 }
 
 void Transport::markEnded() noexcept {
-    if (state_ == State::lost) return;
+    if (state_ == State::lost)
+        return;
     state_ = State::ended;
-    if (extras_) extras_->held.clear();
+    if (extras_)
+        extras_->held.clear();
 }
 
 void Transport::deliverLoss(const Failure& reason) {
-    if (state_ == State::lost || (extras_ && extras_->pendingLoss)) return;
+    if (state_ == State::lost || (extras_ && extras_->pendingLoss))
+        return;
     state_ = State::ended;
     if (handlers_ != 0)
         extras().pendingLoss = reason;
@@ -231,27 +246,33 @@ void Transport::lossNow(const Failure& given) {
         detail::Activity activity(contextOf, this);
         if (extras_) {
             const auto producer = std::exchange(extras_->producer, nullptr);
-            if (producer && !silent_) activity.call("Unhandled error in stopProducing()", [&] { producer->stopProducing(); });
+            if (producer && !silent_)
+                activity.call("Unhandled error in stopProducing()", [&] { producer->stopProducing(); });
             for (auto& waiter : std::exchange(extras_->waiters, {}))
-                if (!waiter.called()) waiter.errback(reason);
+                if (!waiter.called())
+                    waiter.errback(reason);
         }
         if (protocol && !silent_) {
             auto tell = [&] { protocol->connectionLost(reason); };
-            activity.call("Unhandled error in connectionLost()",
-                          [&] { aroundHandler([](void* f) { (*static_cast<decltype(tell)*>(f))(); }, &tell); });
+            activity.call("Unhandled error in connectionLost()", [&] {
+                aroundHandler([](void* f) { (*static_cast<decltype(tell)*>(f))(); }, &tell);
+            });
         }
         releaseProtocol();
     }
     --handlers_;
-    if (!extras_) return;
+    if (!extras_)
+        return;
     extras_->owners.clear();
-    for (auto& after : std::exchange(extras_->afterLoss, {})) detail::guarded("Unhandled error after the end of a connection", [&] { after(reason); });
+    for (auto& after : std::exchange(extras_->afterLoss, {}))
+        detail::guarded("Unhandled error after the end of a connection", [&] { after(reason); });
 }
 
 // --- Owners
 
 void Transport::own(detail::OwnerHook& hook) {
-    if (state_ == State::ended || state_ == State::lost) return;
+    if (state_ == State::ended || state_ == State::lost)
+        return;
     auto& owners = extras().owners;
     owners.push_back(std::make_unique<detail::OwnedTransport>(*this));
     owners.back()->bindTo(hook);
@@ -259,7 +280,8 @@ void Transport::own(detail::OwnerHook& hook) {
 
 void Transport::ownerDied() {
     const auto self = self_.lock();
-    if (state_ == State::lost) return;
+    if (state_ == State::lost)
+        return;
     silent_ = true;
     abortConnection();
 }
@@ -269,17 +291,21 @@ void Transport::ownerDied() {
 bool Transport::hasProducer() const noexcept { return extras_ && extras_->producer; }
 
 bool Transport::watched() const noexcept {
-    return (extras_->producer && (!extras_->streaming || extras_->producerPaused)) || !extras_->waiters.empty();
+    return (extras_->producer && (!extras_->streaming || extras_->producerPaused)) ||
+           !extras_->waiters.empty();
 }
 
 void Transport::registerProducer(std::shared_ptr<Producer> producer, bool streaming) {
-    if (!producer) throw std::invalid_argument("registerProducer: there is no producer");
+    if (!producer)
+        throw std::invalid_argument("registerProducer: there is no producer");
     if (state_ == State::ended || state_ == State::lost) {
         producer->stopProducing();
         return;
     }
     auto& more = extras();
-    if (more.producer) throw ProducerAlreadyRegistered("registerProducer: " + describe() + " has a producer, which is not unregistered yet");
+    if (more.producer)
+        throw ProducerAlreadyRegistered("registerProducer: " + describe() +
+                                        " has a producer, which is not unregistered yet");
     more.producer = std::move(producer);
     more.streaming = streaming;
     more.producerPaused = false;
@@ -290,9 +316,11 @@ void Transport::registerProducer(std::shared_ptr<Producer> producer, bool stream
 }
 
 void Transport::unregisterProducer() {
-    if (!hasProducer()) return;
+    if (!hasProducer())
+        return;
     const auto old = std::exchange(extras_->producer, nullptr);
-    if (disconnecting_ && state_ == State::connected) producerGone();
+    if (disconnecting_ && state_ == State::connected)
+        producerGone();
 }
 
 void Transport::stopConsuming() {
@@ -314,46 +342,57 @@ void Transport::resumeProducer() {
         more.resuming = true;
         const bool fine = callHandler([&] { producer->resumeProducing(); });
         more.resuming = false;
-        if (!fine) return;
+        if (!fine)
+            return;
     } while (more.resumeAgain && more.producer && buffered() == 0);
 }
 
 void Transport::outputGrew() {
-    if (!extras_) return;
+    if (!extras_)
+        return;
     auto& more = *extras_;
     const std::size_t waiting = buffered();
     if (more.maxBuffered != 0 && waiting > more.maxBuffered) {
-        const std::string why = "the peer does not read: " + std::to_string(waiting) + " bytes wait to be sent, " + std::to_string(more.maxBuffered) + " may";
+        const std::string why = "the peer does not read: " + std::to_string(waiting) +
+                                " bytes wait to be sent, " + std::to_string(more.maxBuffered) + " may";
         logger().warn("Aborting " + describe() + ": " + why);
         failConnection(ConnectionAborted(why));
         return;
     }
-    if (!more.producer || !more.streaming || more.producerPaused || waiting <= highWater) return;
+    if (!more.producer || !more.streaming || more.producerPaused || waiting <= highWater)
+        return;
     more.producerPaused = true;
     const auto producer = more.producer;
     callHandler([&] { producer->pauseProducing(); });
 }
 
 void Transport::outputDrained() {
-    if (!extras_ || state_ != State::connected || silent_) return;
+    if (!extras_ || state_ != State::connected || silent_)
+        return;
     const auto self = self_.lock();
     auto& more = *extras_;
-    if (more.producer && (!more.streaming || more.producerPaused)) resumeProducer();
-    if (more.waiters.empty() || state_ != State::connected || buffered() != 0) return;
+    if (more.producer && (!more.streaming || more.producerPaused))
+        resumeProducer();
+    if (more.waiters.empty() || state_ != State::connected || buffered() != 0)
+        return;
     for (auto& waiter : std::exchange(more.waiters, {}))
-        if (!waiter.called()) waiter.callback();
+        if (!waiter.called())
+            waiter.callback();
 }
 
 Deferred<> Transport::drained() {
-    if (state_ == State::ended || state_ == State::lost) return fail<void>(ConnectionLost("the connection has ended"));
-    if (buffered() == 0) return succeed();
+    if (state_ == State::ended || state_ == State::lost)
+        return fail<void>(ConnectionLost("the connection has ended"));
+    if (buffered() == 0)
+        return succeed();
     return extras().waiters.emplace_back().deferred();
 }
 
 void Transport::maxBuffered(std::size_t bytes) {
-    if (state_ == State::ended || state_ == State::lost) return;
+    if (state_ == State::ended || state_ == State::lost)
+        return;
     extras().maxBuffered = bytes;
     outputGrew();
 }
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

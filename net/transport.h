@@ -1,11 +1,14 @@
 #pragma once
-// Transport: bytes to a peer. What a Protocol writes to, whatever lies below: a socket, a pipe, memory, another transport.
+// Transport: bytes to a peer. What a Protocol writes to, whatever lies below: a socket, a pipe, memory,
+// another transport.
 //
-// Reactor's thread only. A connected transport holds its protocol; the reactor holds the transport; both until connectionLost() has returned.
-// write(), loseConnection() and abortConnection() never call back synchronously. Cost of an idle one: docs/net.md, "What a connection costs".
+// Reactor's thread only. A connected transport holds its protocol; the reactor holds the transport; both
+// until connectionLost() has returned. write(), loseConnection() and abortConnection() never call back
+// synchronously. Cost of an idle one: docs/net.md, "What a connection costs".
 //
-// To write a transport of your own, derive from Transport, implement the pure functions, and call deliverData(), deliverLoss(), outputGrew()
-// and outputDrained(): they stand for the exception barrier, for the busy rule (see deliverData) and for the producers. attach() connects it.
+// To write a transport of your own, derive from Transport, implement the pure functions, and call
+// deliverData(), deliverLoss(), outputGrew() and outputDrained(): they stand for the exception barrier, for
+// the busy rule (see deliverData) and for the producers. attach() connects it.
 
 #include <concepts>
 #include <cstddef>
@@ -33,7 +36,7 @@ class Protocol;
 namespace detail {
 struct TransportExtras;
 struct TransportAccess;
-}  // namespace detail
+} // namespace detail
 
 class BINE_EXPORT Transport : public Producer, public Consumer {
 public:
@@ -41,47 +44,52 @@ public:
     Transport(const Transport&) = delete;
     Transport& operator=(const Transport&) = delete;
 
-    // --- Writing. Never blocks. What is written after loseConnection() is dropped, unless a producer is registered; after the end, always.
+    // --- Writing. Never blocks. What is written after loseConnection() is dropped, unless a producer is
+    // registered; after the end, always.
 
     /// Copies. Any usual form of bytes: a literal, a string_view, a string.
     void write(std::string_view data) override = 0;
     /// Takes the string over instead of copying it, if it is large.
     template <class S>
-        requires std::same_as<S, std::string>
-    void write(S&& data) {
-        writeOwned(std::move(data));
-    }
+    requires std::same_as<S, std::string>
+    void write(S&& data) { writeOwned(std::move(data)); }
     /// As many writes, in order. Strings in an rvalue range are taken over.
     template <class Range>
     void writeSequence(Range&& pieces) {
         for (auto&& piece : pieces) {
-            if constexpr (!std::is_lvalue_reference_v<Range> && std::same_as<std::remove_reference_t<decltype(piece)>, std::string>)
+            if constexpr (!std::is_lvalue_reference_v<Range> &&
+                          std::same_as<std::remove_reference_t<decltype(piece)>, std::string>)
                 writeOwned(std::move(piece));
             else
                 write(std::string_view(piece));
         }
     }
     void writeSequence(std::initializer_list<std::string_view> pieces) {
-        for (const std::string_view piece : pieces) write(piece);
+        for (const std::string_view piece : pieces)
+            write(piece);
     }
     /// How many bytes wait to be sent.
     virtual std::size_t buffered() const noexcept = 0;
-    /// Fires when nothing waits any more: at once, or from a later turn. Fails with the reason when the connection ends first (or has ended).
-    /// Any number may wait. For a sender that makes its own pace: `co_await transport.drained()`.
+    /// Fires when nothing waits any more: at once, or from a later turn. Fails with the reason when the
+    /// connection ends first (or has ended). Any number may wait. For a sender that makes its own pace:
+    /// `co_await transport.drained()`.
     Deferred<> drained();
-    /// More than `bytes` waiting aborts the connection, with a warning in the log: for peers that do not read. 0 (the default): no limit.
+    /// More than `bytes` waiting aborts the connection, with a warning in the log: for peers that do not
+    /// read. 0 (the default): no limit.
     void maxBuffered(std::size_t bytes);
-    /// False: do not read while more than 64 KiB wait to be sent, so that a peer that does not read our answers cannot go on asking. True (the default): two peers
-    /// that both do this can block each other.
+    /// False: do not read while more than 64 KiB wait to be sent, so that a peer that does not read our
+    /// answers cannot go on asking. True (the default): two peers that both do this can block each other.
     virtual void readWhileBlocked(bool on);
 
     // --- Ending.
 
-    /// Sends what waits (and what a registered producer still writes), then closes. No dataReceived() from now on.
+    /// Sends what waits (and what a registered producer still writes), then closes. No dataReceived() from
+    /// now on.
     virtual void loseConnection() = 0;
     /// Ends now: what waits is dropped, the peer sees a reset.
     virtual void abortConnection() = 0;
-    /// From the attachment of a protocol until the end of the connection below, which may be before the protocol hears of it.
+    /// From the attachment of a protocol until the end of the connection below, which may be before the
+    /// protocol hears of it.
     bool connected() const noexcept { return state_ == State::connected; }
     /// loseConnection() was called, and the connection has not ended yet.
     bool disconnecting() const noexcept { return disconnecting_ && state_ == State::connected; }
@@ -103,10 +111,12 @@ public:
 
     // --- Who and what.
 
-    /// Valid until the protocol's connectionLost() has returned; unspecified for transports without addresses.
+    /// Valid until the protocol's connectionLost() has returned; unspecified for transports without
+    /// addresses.
     virtual Address getPeer() const { return {}; }
     virtual Address getHost() const { return {}; }
-    /// An optional ability, or null: transport().as<HalfCloseableTransport>(). The pointer lives as long as the transport. Wrappers pass the question on.
+    /// An optional ability, or null: transport().as<HalfCloseableTransport>(). The pointer lives as long as
+    /// the transport. Wrappers pass the question on.
     template <class I>
     I* as() {
         return static_cast<I*>(capability(typeid(I)));
@@ -115,7 +125,8 @@ public:
     virtual std::string logPrefix() const;
     /// One line for people: "<Echo #3 on 8000>".
     virtual std::string describe() const;
-    /// When `owner` dies, the connection is aborted and its protocol hears nothing more, connectionLost() neither. Several owners: the first that dies.
+    /// When `owner` dies, the connection is aborted and its protocol hears nothing more, connectionLost()
+    /// neither. Several owners: the first that dies.
     template <class X>
     void ownedBy(X& owner) {
         own(detail::hookOf(owner));
@@ -124,10 +135,12 @@ public:
     void ownedBy(X* owner) {
         ownedBy(*owner);
     }
-    /// Null before a protocol was attached. (Not std::enable_shared_from_this: a filter is a Transport and a Protocol in one object.)
+    /// Null before a protocol was attached. (Not std::enable_shared_from_this: a filter is a Transport and a
+    /// Protocol in one object.)
     std::shared_ptr<Transport> shared_from_this() const noexcept { return self_.lock(); }
-    /// Puts `next` in the place of the present protocol, which is handed back unconnected and uncalled: for upgrades and handshakes. `next` is linked, its
-    /// connectionMade() is not called. Throws std::logic_error if not connected.
+    /// Puts `next` in the place of the present protocol, which is handed back unconnected and uncalled: for
+    /// upgrades and handshakes. `next` is linked, its connectionMade() is not called. Throws std::logic_error
+    /// if not connected.
     std::shared_ptr<Protocol> replaceProtocol(std::shared_ptr<Protocol> next);
 
 protected:
@@ -141,12 +154,15 @@ protected:
     virtual void protocolAttached() {}
     virtual void* capability(std::type_index interface);
 
-    /// Calls the protocol's dataReceived(). An exception from it becomes the reason of connectionLost() and aborts. Busy rule: a protocol whose handler is on the
-    /// stack (it runs a dialog) hears nothing; stop reading while inHandler(), and resume in handlersReturned(). What is delivered nevertheless is kept, and
-    /// delivered when the handler has returned. May destroy this object's last outside reference: it is kept until the call returns.
+    /// Calls the protocol's dataReceived(). An exception from it becomes the reason of connectionLost() and
+    /// aborts. Busy rule: a protocol whose handler is on the stack (it runs a dialog) hears nothing; stop
+    /// reading while inHandler(), and resume in handlersReturned(). What is delivered nevertheless is kept,
+    /// and delivered when the handler has returned. May destroy this object's last outside reference: it is
+    /// kept until the call returns.
     void deliverData(std::string_view data);
-    /// The connection has ended: stopProducing(), the waiters of drained(), connectionLost(), in this order; now, or when the handler on the
-    /// stack has returned. A second call does nothing. Never from inside loseConnection() or abortConnection(): from a later turn.
+    /// The connection has ended: stopProducing(), the waiters of drained(), connectionLost(), in this order;
+    /// now, or when the handler on the stack has returned. A second call does nothing. Never from inside
+    /// loseConnection() or abortConnection(): from a later turn.
     void deliverLoss(const Failure& reason);
     /// The connection below has ended, connected() is false from now on; deliverLoss() will follow.
     void markEnded() noexcept;
@@ -158,23 +174,29 @@ protected:
     /// The last handler on the stack returned, and the connection lives: read on.
     virtual void handlersReturned() {}
     /// Whether write() is to accept data: connected, and not disconnecting unless a producer still writes.
-    bool acceptsWrites() const noexcept { return state_ != State::ended && state_ != State::lost && (!disconnecting_ || hasProducer()); }
+    bool acceptsWrites() const noexcept {
+        return state_ != State::ended && state_ != State::lost && (!disconnecting_ || hasProducer());
+    }
     /// After a write that left bytes waiting: pauses a producer, sees to maxBuffered().
     void outputGrew();
-    /// Nothing waits any more: resumes a producer, fires drained(). Runs user code: not from inside write(), nor from flush().
+    /// Nothing waits any more: resumes a producer, fires drained(). Runs user code: not from inside write(),
+    /// nor from flush().
     void outputDrained();
     /// Whether anybody waits for outputDrained().
     bool outputWatched() const noexcept { return extras_ != nullptr && watched(); }
     bool hasProducer() const noexcept;
-    /// The producer went while disconnecting: close when nothing waits. The default calls loseConnection() afresh.
+    /// The producer went while disconnecting: close when nothing waits. The default calls loseConnection()
+    /// afresh.
     virtual void producerGone();
-    /// Calls user code with everything that belongs around it; false if it threw (then the connection is being aborted).
+    /// Calls user code with everything that belongs around it; false if it threw (then the connection is
+    /// being aborted).
     template <class F>
     bool callHandler(F&& f) {
         return runHandler([](void* g) { (*static_cast<std::remove_reference_t<F>*>(g))(); },
                           const_cast<void*>(static_cast<const void*>(std::addressof(f))));
     }
-    /// What belongs around user code in this kind of transport. An override calls call(object) exactly once and lets exceptions through.
+    /// What belongs around user code in this kind of transport. An override calls call(object) exactly once
+    /// and lets exceptions through.
     virtual void aroundHandler(void (*call)(void*), void* object) { call(object); }
     /// Ends with this reason, whatever abortConnection() and deliverLoss() would say. The first one counts.
     void failConnection(const Failure& reason);
@@ -202,14 +224,15 @@ private:
 
     std::weak_ptr<Transport> self_;
     std::shared_ptr<Protocol> protocol_;
-    std::unique_ptr<detail::TransportExtras> extras_;  // what most connections never need
+    std::unique_ptr<detail::TransportExtras> extras_; // what most connections never need
     std::uint32_t handlers_ = 0;
     State state_ = State::unattached;
     bool disconnecting_ = false;
-    bool silent_ = false;  // an owner died
+    bool silent_ = false; // an owner died
 };
 
-/// What Protocol::transport() is before and after a connection: everything is a no-op. drained() fails with ConnectionLost.
+/// What Protocol::transport() is before and after a connection: everything is a no-op. drained() fails with
+/// ConnectionLost.
 BINE_EXPORT Transport& nullTransport();
 
-}  // namespace bine::inline v0
+} // namespace bine::inline v0

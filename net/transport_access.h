@@ -1,5 +1,6 @@
 #pragma once
-// What the machinery of this folder does with transports beyond what everybody may. Internal; reactor's thread.
+// What the machinery of this folder does with transports beyond what everybody may. Internal; reactor's
+// thread.
 
 #include <memory>
 
@@ -8,19 +9,22 @@
 namespace bine::inline v0::detail {
 
 struct BINE_EXPORT TransportAccess {
-    /// Called with the final reason after the protocol's connectionLost(), also when an owner's death silenced that.
+    /// Called with the final reason after the protocol's connectionLost(), also when an owner's death
+    /// silenced that.
     static void afterLoss(Transport& transport, Function<void(const Failure&)> call);
     /// Ends the connection and tells the protocol now, or when its handler returns. For the end of a reactor.
     static void endNow(Transport& transport, const Failure& reason);
     static bool keptAlive(const Transport& transport) noexcept;
-    /// As the death of an owner, in its two steps: the protocol hears nothing more; the connection is aborted.
+    /// As the death of an owner, in its two steps: the protocol hears nothing more; the connection is
+    /// aborted.
     static void hush(Transport& transport) noexcept;
     static void silence(Transport& transport);
-    /// Calls f as the transport calls its protocol: busy meanwhile, an exception ends the connection. For protocols that go on from outside a callback.
+    /// Calls f as the transport calls its protocol: busy meanwhile, an exception ends the connection. For
+    /// protocols that go on from outside a callback.
     template <class F>
     static bool callHandler(Transport& transport, F&& f) {
         return transport.callHandler(f);
     }
 };
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

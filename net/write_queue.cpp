@@ -41,29 +41,35 @@ std::unique_ptr<WriteQueue> WriteQueue::take() {
 
 void WriteQueue::giveBack(std::unique_ptr<WriteQueue> queue) noexcept {
     if constexpr (kKept != 0) {
-        if (!queue) return;
+        if (!queue)
+            return;
         queue->clear();
         auto& queues = kept();
-        if (queues.capacity() == 0) queues.reserve(kKept);
-        if (queues.size() < kKept) queues.push_back(std::move(queue));
+        if (queues.capacity() == 0)
+            queues.reserve(kKept);
+        if (queues.size() < kKept)
+            queues.push_back(std::move(queue));
     }
 }
 
 std::string& WriteQueue::tail(std::size_t more) {
-    if (joins_ && first_ < chunks_.size() && chunks_.back().size() + more <= chunkSize) return chunks_.back();
+    if (joins_ && first_ < chunks_.size() && chunks_.back().size() + more <= chunkSize)
+        return chunks_.back();
     joins_ = true;
     chunks_.push_back(std::exchange(spare_, {}));
     return chunks_.back();
 }
 
 void WriteQueue::append(std::string_view data) {
-    if (data.empty()) return;
+    if (data.empty())
+        return;
     tail(data.size()).append(data);
     size_ += data.size();
 }
 
 void WriteQueue::adopt(std::string&& data) {
-    if (data.size() < adoptFrom) return append(data);
+    if (data.size() < adoptFrom)
+        return append(data);
     size_ += data.size();
     chunks_.push_back(std::move(data));
     joins_ = false;
@@ -73,17 +79,20 @@ void WriteQueue::clear() noexcept {
     while (first_ < chunks_.size()) {
         offset_ = 0;
         std::string& chunk = chunks_[first_++];
-        if (chunk.capacity() > spare_.capacity() && chunk.capacity() <= 2 * chunkSize) spare_ = std::move(chunk);
+        if (chunk.capacity() > spare_.capacity() && chunk.capacity() <= 2 * chunkSize)
+            spare_ = std::move(chunk);
     }
     spare_.clear();
     chunks_.clear();
-    if (chunks_.capacity() > 64) std::vector<std::string>().swap(chunks_);
+    if (chunks_.capacity() > 64)
+        std::vector<std::string>().swap(chunks_);
     first_ = offset_ = size_ = 0;
     joins_ = false;
 }
 
 void WriteQueue::consume(std::size_t n) noexcept {
-    if (n >= size_) return clear();
+    if (n >= size_)
+        return clear();
     size_ -= n;
     while (n > 0) {
         std::string& chunk = chunks_[first_];
@@ -110,7 +119,8 @@ void WriteQueue::consume(std::size_t n) noexcept {
 }
 
 std::string_view WriteQueue::front() const noexcept {
-    if (size_ == 0) return {};
+    if (size_ == 0)
+        return {};
     return std::string_view(chunks_[first_]).substr(offset_);
 }
 
@@ -120,7 +130,8 @@ int WriteQueue::sendTo(int fd) {
         std::array<iovec, 64> pieces;
         std::size_t count = 0;
         std::size_t wanted = 0;
-        for (std::size_t i = first_; i < chunks_.size() && count < pieces.size() && wanted < allowance; ++i, ++count) {
+        for (std::size_t i = first_; i < chunks_.size() && count < pieces.size() && wanted < allowance;
+             ++i, ++count) {
             const std::size_t skip = i == first_ ? offset_ : 0;
             pieces[count].iov_base = chunks_[i].data() + skip;
             pieces[count].iov_len = (std::min)(chunks_[i].size() - skip, allowance - wanted);
@@ -136,15 +147,18 @@ int WriteQueue::sendTo(int fd) {
             sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
         }
         if (sent < 0) {
-            if (errno == EINTR) continue;
-            if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM) return 0;
+            if (errno == EINTR)
+                continue;
+            if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS || errno == ENOMEM)
+                return 0;
             return errno;
         }
         consume(static_cast<std::size_t>(sent));
         allowance -= static_cast<std::size_t>(sent);
-        if (static_cast<std::size_t>(sent) < wanted) return 0;  // the socket is full: asking again would only say so
+        if (static_cast<std::size_t>(sent) < wanted)
+            return 0; // the socket is full: asking again would only say so
     }
     return 0;
 }
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

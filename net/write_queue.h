@@ -1,8 +1,9 @@
 #pragma once
 // WriteQueue: what is still to be sent on a descriptor. Internal; reactor's thread.
 //
-// Small writes are joined into chunks; large strings are kept as they came. Cost is linear in the bytes, whatever the sizes of writes and sends.
-// A connection has one only while something waits; queues come from and go back to a few that are kept per thread.
+// Small writes are joined into chunks; large strings are kept as they came. Cost is linear in the bytes,
+// whatever the sizes of writes and sends. A connection has one only while something waits; queues come from
+// and go back to a few that are kept per thread.
 
 #include <cstddef>
 #include <memory>
@@ -35,8 +36,8 @@ public:
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     void clear() noexcept;
-    /// Sends with as few system calls as possible what the socket takes now. 0, or the errno that ends the connection; "would block" and a kernel out of
-    /// buffers are no errors: then something is left.
+    /// Sends with as few system calls as possible what the socket takes now. 0, or the errno that ends the
+    /// connection; "would block" and a kernel out of buffers are no errors: then something is left.
     int sendTo(int fd);
     /// Sets `n` sent bytes aside.
     void consume(std::size_t n) noexcept;
@@ -47,11 +48,11 @@ private:
     std::string& tail(std::size_t more);
 
     std::vector<std::string> chunks_;
-    std::size_t first_ = 0;   // chunks before it have been sent
-    std::size_t offset_ = 0;  // bytes of the first that have been sent
+    std::size_t first_ = 0;  // chunks before it have been sent
+    std::size_t offset_ = 0; // bytes of the first that have been sent
     std::size_t size_ = 0;
-    bool joins_ = false;      // the last chunk may take more
-    std::string spare_;       // an empty one with room
+    bool joins_ = false; // the last chunk may take more
+    std::string spare_;  // an empty one with room
 };
 
-}  // namespace bine::inline v0::detail
+} // namespace bine::inline v0::detail

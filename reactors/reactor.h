@@ -44,6 +44,20 @@ private:
 /// A function on the loop's thread, queued from anywhere; Deferred<> results of 'before' triggers delay the phases after them.
 using TriggerFunction = Function<Deferred<void>()>;
 
+/// The name of a system event, and the place in the source that asked for it.
+class EventName {
+public:
+    template <class Name>
+        requires std::is_convertible_v<const Name&, std::string_view>
+    EventName(const Name& name, std::source_location where = std::source_location::current()) : name_(name), where_(where) {}
+    std::string_view name() const { return name_; }
+    std::source_location where() const { return where_; }
+
+private:
+    std::string_view name_;
+    std::source_location where_;
+};
+
 class BINE_EXPORT Reactor : public Clock {
 public:
     ~Reactor() override;
@@ -67,13 +81,13 @@ public:
 
     /// Calls f once when the event reaches the phase. Exceptions are logged, the other triggers still run.
     template <class F, class... Args>
-    SystemEventTrigger addSystemEventTrigger(Phase phase, std::string_view event, F&& f, Args&&... args) {
-        return addTrigger(phase, event, triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), std::source_location::current());
+    SystemEventTrigger addSystemEventTrigger(Phase phase, EventName event, F&& f, Args&&... args) {
+        return addTrigger(phase, event.name(), triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), event.where());
     }
     /// Twisted's spelling of the phase: "before", "during", "after". Another word throws std::invalid_argument.
     template <class F, class... Args>
-    SystemEventTrigger addSystemEventTrigger(std::string_view phase, std::string_view event, F&& f, Args&&... args) {
-        return addTrigger(phaseByName(phase), event, triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), std::source_location::current());
+    SystemEventTrigger addSystemEventTrigger(std::string_view phase, EventName event, F&& f, Args&&... args) {
+        return addTrigger(phaseByName(phase), event.name(), triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), event.where());
     }
     /// The trigger will not run. Throws std::invalid_argument if it already ran, was removed before, or belongs to another reactor.
     virtual void removeSystemEventTrigger(const SystemEventTrigger& trigger) = 0;

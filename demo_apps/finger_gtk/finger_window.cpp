@@ -20,9 +20,7 @@ void FingerWindow::open(GtkApplication* app, bine::Reactor& reactor, const std::
 void FingerWindow::start() {
     stop();
     std::string query = gtk_editable_get_text(entry_);
-    const GVariant* longAnswer = g_action_group_get_action_state(G_ACTION_GROUP(window_), "long-answer");
-    if (g_variant_get_boolean(const_cast<GVariant*>(longAnswer)) && !query.starts_with('/')) query = "/W " + query;
-    g_variant_unref(const_cast<GVariant*>(longAnswer));
+    if (isOn(window_, "long-answer") && !query.starts_with('/')) query = "/W " + query;
 
     auto asking = ask(std::move(query));
     asking_ = asking.ref();
@@ -38,7 +36,9 @@ bine::Deferred<> FingerWindow::ask(std::string query) {
         const bine::FingerAnswer answer = co_await bine::askFinger(reactor_, query);
         showAnswer(query, answer);
     } catch (const bine::CancelledError&) {
-        showPage(pageBefore_.c_str());
+        showPage(hasAnswer_ ? "answer" : "empty");
+    } catch (const bine::InvalidFingerQuery& e) {
+        showProblem("This Cannot Be Asked", e.userMessage(), false);
     } catch (const bine::Error& e) {
         showProblem("No Answer", e.userMessage());
     }
@@ -47,26 +47,27 @@ bine::Deferred<> FingerWindow::ask(std::string query) {
 // --- What is seen
 
 void FingerWindow::showAsking(const std::string& query) {
-    pageBefore_ = gtk_stack_get_visible_child_name(stack_);
     setText(askingLabel_, "Asking for " + query);
     showPage("asking");
 }
 
 void FingerWindow::showAnswer(const std::string& query, const bine::FingerAnswer& answer) {
     if (answer.text.empty()) {
-        showProblem("Nothing to Say", "There was an answer, but it was empty.");
+        showProblem("Nothing to Say", "The answer is empty.");
         return;
     }
     setText(subject_, query);
     gtk_text_buffer_set_text(text_, answer.text.c_str(), static_cast<int>(answer.text.size()));
     setText(notice_, answer.notice);
     gtk_revealer_set_reveal_child(noticeBar_, !answer.complete());
+    hasAnswer_ = true;
     showPage("answer");
 }
 
-void FingerWindow::showProblem(const char* title, const std::string& message) {
+void FingerWindow::showProblem(const char* title, const std::string& message, bool mayTryAgain) {
     setText(problemTitle_, title);
     setText(problem_, message);
+    gtk_widget_set_visible(tryAgain_, mayTryAgain);
     showPage("problem");
 }
 
@@ -123,7 +124,7 @@ void FingerWindow::addActions() {
 GtkWidget* FingerWindow::makeHeader() {
     entry_ = GTK_EDITABLE(gtk_search_entry_new());
     g_object_set(entry_, "placeholder-text", "user@host", nullptr);
-    gtk_editable_set_width_chars(entry_, 20);
+    gtk_editable_set_width_chars(entry_, 12);
     gtk_editable_set_max_width_chars(entry_, 36);
     gtk_widget_set_hexpand(GTK_WIDGET(entry_), TRUE);
     g_signal_connect_swapped(entry_, "activate", G_CALLBACK(+[](FingerWindow* self) { self->start(); }), this);
@@ -183,11 +184,11 @@ GtkWidget* FingerWindow::makeAnswerPage() {
 
 GtkWidget* FingerWindow::makeProblemPage() {
     GtkWidget* page = makePlaceholder("dialog-error-symbolic", "", "", &problemTitle_, &problem_);
-    GtkWidget* again = gtk_button_new_with_mnemonic("_Try Again");
-    gtk_widget_add_css_class(again, "suggested-action");
-    gtk_widget_set_halign(again, GTK_ALIGN_CENTER);
-    gtk_widget_set_margin_top(again, 12);
-    gtk_actionable_set_action_name(GTK_ACTIONABLE(again), "win.ask");
-    gtk_box_append(GTK_BOX(page), again);
+    tryAgain_ = gtk_button_new_with_mnemonic("_Try Again");
+    gtk_widget_add_css_class(tryAgain_, "suggested-action");
+    gtk_widget_set_halign(tryAgain_, GTK_ALIGN_CENTER);
+    gtk_widget_set_margin_top(tryAgain_, 12);
+    gtk_actionable_set_action_name(GTK_ACTIONABLE(tryAgain_), "win.ask");
+    gtk_box_append(GTK_BOX(page), tryAgain_);
     return page;
 }

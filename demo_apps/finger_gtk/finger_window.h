@@ -25,7 +25,7 @@ private:
     // What is seen.
     void showAsking(const std::string& query);
     void showAnswer(const std::string& query, const bine::FingerAnswer& answer);
-    void showProblem(const char* title, const std::string& message);
+    void showProblem(const char* title, const std::string& message, bool mayTryAgain = true);
     void showPage(const char* name);
     void setBusy(bool busy);
 
@@ -37,7 +37,7 @@ private:
 
     bine::Reactor& reactor_;
     bine::DeferredRef asking_;
-    std::string pageBefore_ = "empty";
+    bool hasAnswer_ = false;
 
     GtkWindow* window_;
     GtkEditable* entry_ = nullptr;
@@ -51,4 +51,5 @@ private:
     GtkLabel* notice_ = nullptr;
     GtkLabel* problemTitle_ = nullptr;
     GtkLabel* problem_ = nullptr;
+    GtkWidget* tryAgain_ = nullptr;
 };

@@ -19,6 +19,14 @@ inline void setEnabled(GtkWindow* window, const char* action, bool enabled) {
     g_simple_action_set_enabled(G_SIMPLE_ACTION(found), enabled);
 }
 
+/// The state of a toggle.
+inline bool isOn(GtkWindow* window, const char* action) {
+    GVariant* state = g_action_group_get_action_state(G_ACTION_GROUP(window), action);
+    const bool on = g_variant_get_boolean(state);
+    g_variant_unref(state);
+    return on;
+}
+
 /// A wrapping label in one of GTK's own styles ("title-1", "dim-label"), or plain.
 inline GtkLabel* makeLabel(const char* text, const char* style) {
     GtkWidget* label = gtk_label_new(text);

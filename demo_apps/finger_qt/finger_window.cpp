@@ -85,7 +85,8 @@ void FingerWindow::showFailure(const bine::Failure& failure) {
     if (failure.check<bine::CancelledError>())
         statusBar()->showMessage("Stopped");
     else
-        panel_->showMessage(MessagePanel::Kind::error, QString::fromStdString(failure.userMessage()));
+        panel_->showMessage(MessagePanel::Kind::error, QString::fromStdString(failure.userMessage()),
+                            !failure.check<bine::InvalidFingerQuery>());
 }
 
 void FingerWindow::setBusy(bool busy) {
@@ -167,6 +168,7 @@ void FingerWindow::makeContent() {
     text_->setReadOnly(true);
     text_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     text_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+    text_->setTabStopDistance(8 * QFontMetricsF(text_->font()).horizontalAdvance(' '));
     text_->setAccessibleName("Answer");
     text_->setFrameShape(QFrame::NoFrame);
     text_->document()->setDocumentMargin(style()->pixelMetric(QStyle::PM_LayoutLeftMargin));
@@ -177,9 +179,8 @@ void FingerWindow::makeContent() {
     auto* content = new QWidget;
     auto* column = new QVBoxLayout(content);
     column->setContentsMargins(0, 0, 0, 0);
-    auto* around = new QVBoxLayout;  // the panel's own margin goes with it
-    around->addWidget(panel_);
-    column->addLayout(around);
+    column->setSpacing(0);
+    column->addWidget(panel_);
     column->addWidget(pages_, 1);
     setCentralWidget(content);
 

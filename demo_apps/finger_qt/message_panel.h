@@ -24,19 +24,21 @@ public:
         dismiss_->setToolTip("Close");
         dismiss_->setAutoRaise(true);
         connect(dismiss_, &QToolButton::clicked, this, &QWidget::hide);
+        margin_ = style()->pixelMetric(QStyle::PM_LayoutLeftMargin) / 2;
         auto* row = new QHBoxLayout(this);
-        row->addWidget(&icon_, 0, Qt::AlignTop);
+        row->setContentsMargins(2 * margin_, 2 * margin_, 2 * margin_, 2 * margin_);
+        row->addWidget(&icon_, 0, Qt::AlignVCenter);
         row->addWidget(&text_, 1);
         row->addWidget(remedy_, 0, Qt::AlignVCenter);
         row->addWidget(dismiss_, 0, Qt::AlignVCenter);
         hide();
     }
-    void showMessage(Kind kind, const QString& text) {
+    void showMessage(Kind kind, const QString& text, bool mayTryAgain = false) {
         kind_ = kind;
         const int size = style()->pixelMetric(QStyle::PM_SmallIconSize);
         icon_.setPixmap(style()->standardIcon(kind == Kind::error ? QStyle::SP_MessageBoxCritical : QStyle::SP_MessageBoxWarning).pixmap(size));
         text_.setText(text);
-        remedy_->setVisible(kind == Kind::error);
+        remedy_->setVisible(mayTryAgain);
         remedy_->setText("Try Again");
         show();
         update();
@@ -52,7 +54,7 @@ protected:
         painter.setRenderHint(QPainter::Antialiasing);
         painter.setPen(colour);
         painter.setBrush(tint);
-        painter.drawRoundedRect(QRectF(rect()).adjusted(0.5, 0.5, -0.5, -0.5), 3, 3);
+        painter.drawRoundedRect(QRectF(rect()).adjusted(margin_ + 0.5, margin_ + 0.5, -margin_ - 0.5, -margin_ - 0.5), 3, 3);
     }
 
 private:
@@ -60,4 +62,5 @@ private:
     QToolButton* remedy_;
     QToolButton* dismiss_;
     Kind kind_ = Kind::error;
+    int margin_ = 0;
 };

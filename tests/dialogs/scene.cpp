@@ -1,7 +1,6 @@
 #include "dialogs/scene.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,14 +16,6 @@ namespace dialogs {
 namespace {
 
 [[noreturn]] void failed(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
-
-int entries(const char* folder) {
-    int n = 0;
-    DIR* dir = ::opendir(folder);
-    while (::readdir(dir)) ++n;
-    ::closedir(dir);
-    return n;
-}
 
 }  // namespace
 
@@ -117,7 +108,7 @@ Witness::Witness(bine::Reactor& reactor, RawPeer& peer, std::size_t bytes, std::
 
 // --- Scene
 
-Scene::Scene() {
+Scene::Scene(bine::kit::ReactorHost& host) : host(host) {
     port_ = bine::listenTCP(reactor(), 0, bine::Factory::make([this](const bine::Address&) -> std::shared_ptr<bine::Protocol> {
                                 if (expected_.empty()) return std::make_shared<Talker>();
                                 auto next = expected_.front();
@@ -267,7 +258,8 @@ Others::Others(Scene& scene) : scene_(scene) {
     tick();
     again();
     resolve();
-    pulse().ownedBy(scope_);
+    // The errbacks are for reactors that die before their programs do.
+    pulse().ownedBy(scope_).addErrback([](const Failure&) {});
     thread_ = std::jthread([this](std::stop_token stop) { postFromThread(stop); });
     if (!scene.spinUntil([this] { return *std::min_element(counts_.begin(), counts_.end()) > 0; }))
         throw std::runtime_error("the others did not begin: " + text());
@@ -344,7 +336,7 @@ void Others::again() {
 void Others::resolve() {
     auto resolver = std::make_shared<bine::Resolver<>>();
     auto ran = std::make_shared<bool>(false);
-    resolver->deferred().ownedBy(scope_).addCallback([ran] { *ran = true; });
+    resolver->deferred().ownedBy(scope_).addCallback([ran] { *ran = true; }).addErrback([](const Failure&) {});
     scene_.reactor().callLater(1ms, [this, resolver, ran] {
         resolver->callback();
         if (*ran) did(deferreds);
@@ -395,15 +387,6 @@ long sleeps() {
     rusage usage{};
     ::getrusage(RUSAGE_THREAD, &usage);
     return usage.ru_nvcsw;
-}
-
-Before::Before() : descriptors_(entries("/proc/self/fd")), threads_(entries("/proc/self/task")) {}
-
-std::string Before::leftBehind() const {
-    std::string left;
-    if (const int more = entries("/proc/self/fd") - descriptors_; more != 0) left += std::to_string(more) + " descriptors ";
-    if (const int more = entries("/proc/self/task") - threads_; more > 0) left += std::to_string(more) + " threads ";
-    return left;
 }
 
 }  // namespace dialogs

@@ -17,7 +17,6 @@
 
 #include "bine/defer/deferred.h"
 #include "bine/defer/owner.h"
-#include "bine/log/recorder.h"
 #include "bine/net/errors.h"
 #include "bine/net/factory.h"
 #include "bine/net/protocol.h"
@@ -86,14 +85,16 @@ private:
     std::jthread thread_;
 };
 
+/// Made at the beginning of a test, on the reactor of its host.
 class Scene {
 public:
-    Scene();
+    explicit Scene(bine::kit::ReactorHost& host);
+    /// Ends the reactor: nothing of it refers to the locals of a test that is over.
     ~Scene();
     Scene(const Scene&) = delete;
     Scene& operator=(const Scene&) = delete;
 
-    bine::kit::ReactorHost host;
+    bine::kit::ReactorHost& host;
     bine::ReactorBase& reactor() { return host.reactor(); }
     bool spinUntil(const std::function<bool()>& done) { return host.spinUntil(done); }
     std::uint16_t port() const { return port_.getHost().port(); }
@@ -169,16 +170,4 @@ void burn(std::chrono::nanoseconds time);
 std::chrono::nanoseconds threadTime();
 /// How often this thread went to sleep of its own accord.
 long sleeps();
-/// Everything back where it was: to be made before a test, and asked after it.
-class Before {
-public:
-    Before();
-    /// Empty if nothing is left behind; else what is.
-    std::string leftBehind() const;
-
-private:
-    int descriptors_;
-    int threads_;
-};
-
 }  // namespace dialogs

@@ -38,7 +38,7 @@ public:
     std::unique_ptr<ReactorBase> makeReactor() override { return std::make_unique<EmbeddedReactor>(*this); }
     void run() override {
         quit_ = false;
-        while (!quit_) turn(forever);
+        while (!quit_) turn(noLimit);
     }
     void quit() override { quit_ = true; }
     void turn(std::chrono::milliseconds longest) override;
@@ -55,7 +55,7 @@ public:
         return std::find(reactors_.begin(), reactors_.end(), reactor) != reactors_.end();
     }
 
-    static constexpr std::chrono::milliseconds forever{-1};
+    static constexpr std::chrono::milliseconds noLimit{-1};
 
 private:
     int timeout(std::chrono::milliseconds longest) const;
@@ -106,7 +106,7 @@ void EmbeddedReactor::run() {
     bool over = false;
     ranOut_ = &over;
     PollLoop& loop = loop_;
-    while (!over) loop.turn(PollLoop::forever);
+    while (!over) loop.turn(PollLoop::noLimit);
 }
 
 void EmbeddedReactor::shutdownFinished() {

@@ -37,7 +37,8 @@ private slots:
         QCOMPARE(Port("8080").number(), 8080);
         QVERIFY_THROWS_EXCEPTION(ServiceNameUnknownError, Port("nosuchservice"));
         QVERIFY_THROWS_EXCEPTION(ServiceNameUnknownError, Port(""));
-        for (const int bad : {-1, 65536}) QVERIFY_THROWS_EXCEPTION(InvalidAddressError, Port{bad});
+        for (const int bad : {-1, 65536})
+            QVERIFY_THROWS_EXCEPTION(InvalidAddressError, Port{bad});
         QVERIFY_THROWS_EXCEPTION(InvalidAddressError, Port("65536"));
         QVERIFY_THROWS_EXCEPTION(ServiceNameUnknownError, Port("80 "));
     }
@@ -51,14 +52,20 @@ private slots:
         QCOMPARE(UNIXAddress(std::string(107, 'x')).path().size(), std::size_t{107});
         QVERIFY_THROWS_EXCEPTION(InvalidAddressError, UNIXAddress(std::string(108, 'x')));
         QCOMPARE(UNIXAddress(std::string(1, '\0') + std::string(107, 'x')).path().size(), std::size_t{108});
-        QVERIFY_THROWS_EXCEPTION(InvalidAddressError, UNIXAddress(std::string(1, '\0') + std::string(108, 'x')));
+        QVERIFY_THROWS_EXCEPTION(InvalidAddressError,
+                                 UNIXAddress(std::string(1, '\0') + std::string(108, 'x')));
         QVERIFY_THROWS_EXCEPTION(InvalidAddressError, UNIXAddress(std::string("a\0b", 3)));
     }
     void everyKindSurvivesTheKernelsForm() {
-        const Address all[] = {IPv4Address("1.2.3.4", 5), IPv6Address("fe80::2", 5, 6, 7), UNIXAddress("/run/x"), UNIXAddress(""),
-                               UNIXAddress(std::string("\0name", 5)), UNIXAddress(std::string(1, '\0') + std::string(107, 'x')),
+        const Address all[] = {IPv4Address("1.2.3.4", 5),
+                               IPv6Address("fe80::2", 5, 6, 7),
+                               UNIXAddress("/run/x"),
+                               UNIXAddress(""),
+                               UNIXAddress(std::string("\0name", 5)),
+                               UNIXAddress(std::string(1, '\0') + std::string(107, 'x')),
                                UNIXAddress(std::string(107, 'y'))};
-        for (const Address& each : all) QCOMPARE(detail::SocketAddress(each).address().text(), each.text());
+        for (const Address& each : all)
+            QCOMPARE(detail::SocketAddress(each).address().text(), each.text());
         QVERIFY_THROWS_EXCEPTION(InvalidAddressError, detail::SocketAddress(Address::of("a.b", 1)));
         QVERIFY_THROWS_EXCEPTION(InvalidAddressError, detail::SocketAddress{Address()});
     }
@@ -67,10 +74,12 @@ private slots:
         for (std::size_t length = 0; length < address.length; ++length)
             QCOMPARE(detail::addressFromSockaddr(address.data(), length).kind(), AddressKind::unspecified);
         address.data()->sa_family = AF_PACKET;
-        QCOMPARE(detail::addressFromSockaddr(address.data(), address.length).kind(), AddressKind::unspecified);
+        QCOMPARE(detail::addressFromSockaddr(address.data(), address.length).kind(),
+                 AddressKind::unspecified);
     }
     void equalAddressesHashAlike() {
-        std::unordered_set<Address> set{IPv4Address("1.2.3.4", 5), IPv4Address("1.2.3.4", 6), Address(), UNIXAddress("/x")};
+        std::unordered_set<Address> set{IPv4Address("1.2.3.4", 5), IPv4Address("1.2.3.4", 6), Address(),
+                                        UNIXAddress("/x")};
         QCOMPARE(set.size(), std::size_t{4});
         QVERIFY(set.contains(Address::of("1.2.3.4", 5)));
         QCOMPARE(Address::of("1.2.3.4", 5).withPort(6), Address::of("1.2.3.4", 6));
@@ -86,11 +95,14 @@ private slots:
     }
     void errorsAreWhatTheyAre() {
         const Failure timeout = ConnectTimeoutError("x");
-        QVERIFY(timeout.check<UserError>() && timeout.check<ConnectError>() && !timeout.check<TimeoutError>());
+        QVERIFY(timeout.check<UserError>() && timeout.check<ConnectError>() &&
+                !timeout.check<TimeoutError>());
         const Failure aborted = ConnectionAborted();
-        QVERIFY(aborted.check<ConnectionLost>() && aborted.check<ConnectionClosed>() && !aborted.check<ConnectionDone>());
+        QVERIFY(aborted.check<ConnectionLost>() && aborted.check<ConnectionClosed>() &&
+                !aborted.check<ConnectionDone>());
         QVERIFY(Failure(ConnectingCancelledError("x")).check<CancelledError>());
-        QVERIFY(CannotListenError("::", 80, EADDRINUSE).userMessage().find("another program") != std::string::npos);
+        QVERIFY(CannotListenError("::", 80, EADDRINUSE).userMessage().find("another program") !=
+                std::string::npos);
         QVERIFY(ConnectionRefusedError("h:1", ECONNREFUSED).isTransient());
         QVERIFY(!DNSLookupError("h", "no", false).isTransient());
     }

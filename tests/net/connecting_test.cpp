@@ -11,6 +11,8 @@
 #include "bine/defer/owner.h"
 #include "bine/log/recorder.h"
 #include "bine/net/network.h"
+#include "bine/net/reconnecting_factory.h"
+#include "bine/reactors/manual_clock.h"
 #include "net_testing.h"
 
 using namespace bine;
@@ -25,14 +27,18 @@ public:
     std::vector<Resolver<std::shared_ptr<Transport>>> connects;
     std::vector<Address> asked;
 
-    Deferred<std::shared_ptr<Transport>> connectStream(const Address& address, const StreamOptions&) override {
+    Deferred<std::shared_ptr<Transport>> connectStream(const Address& address,
+                                                       const StreamOptions&) override {
         asked.push_back(address);
         return connects.emplace_back().deferred();
     }
-    std::unique_ptr<StreamListener> listenStream(const Address& address, int, Function<void(std::shared_ptr<Transport>)>) override {
+    std::unique_ptr<StreamListener> listenStream(const Address& address, int,
+                                                 Function<void(std::shared_ptr<Transport>)>) override {
         throw CannotListenError(address.host(), address.port(), EADDRINUSE);
     }
-    Deferred<std::vector<Address>> resolve(const std::string&) override { return lookups.emplace_back().deferred(); }
+    Deferred<std::vector<Address>> resolve(const std::string&) override {
+        return lookups.emplace_back().deferred();
+    }
 };
 
 /// A port of this computer on which nobody listens.
@@ -42,15 +48,18 @@ int deadPort() {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t length = sizeof address;
-    if (bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 || getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0)
+    if (bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 ||
+        getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) != 0)
         qFatal("bind");
     close(fd);
     return ntohs(address.sin_port);
 }
 
-std::vector<std::string> list(std::initializer_list<const char*> words) { return {words.begin(), words.end()}; }
+std::vector<std::string> list(std::initializer_list<const char*> words) {
+    return {words.begin(), words.end()};
+}
 
-}  // namespace
+} // namespace
 
 class ConnectingTest : public QObject {
     Q_OBJECT
@@ -94,7 +103,8 @@ private slots:
 
         std::optional<Failure> failure;
         pair.server = std::make_shared<Heard>();
-        connectFactory(reactor, "127.0.0.1", pair.port.getHost().port(), Factory::make([](const Address&) { return std::shared_ptr<Protocol>(); }))
+        connectFactory(reactor, "127.0.0.1", pair.port.getHost().port(),
+                       Factory::make([](const Address&) { return std::shared_ptr<Protocol>(); }))
             .addErrback([&](const Failure& f) { return failure = f, std::shared_ptr<Protocol>(); });
         QVERIFY(turnUntil(reactor, [&] { return failure && pair.server->lost(); }));
         QVERIFY(failure->check<NoProtocol>());
@@ -104,8 +114,9 @@ private slots:
         LogRecorder recorder;
         Pair pair(reactor);
         std::optional<Failure> failure;
-        connectFactory(reactor, "127.0.0.1", pair.port.getHost().port(),
-                       Factory::make([](const Address&) -> std::shared_ptr<Protocol> { throw std::domain_error("no"); }))
+        connectFactory(
+            reactor, "127.0.0.1", pair.port.getHost().port(),
+            Factory::make([](const Address&) -> std::shared_ptr<Protocol> { throw std::domain_error("no"); }))
             .addErrback([&](const Failure& f) { return failure = f, std::shared_ptr<Protocol>(); });
         QVERIFY(turnUntil(reactor, [&] { return failure && pair.server->lost(); }));
         QVERIFY(failure->check<std::domain_error>());
@@ -137,11 +148,13 @@ private slots:
         QVERIFY(turnUntil(reactor, [&] { return factory->failed.has_value(); }));
         QVERIFY(factory->failed->check<ConnectTimeoutError>());
         QCOMPARE(network->lookups.size(), std::size_t{1});
-        network->lookups[0].callback(std::vector<Address>{Address(IPv4Address("127.0.0.1", 0))});  // r105: a late answer is ignored
+        network->lookups[0].callback(
+            std::vector<Address>{Address(IPv4Address("127.0.0.1", 0))}); // r105: a late answer is ignored
         QCOMPARE(network->asked.size(), std::size_t{0});
 
         std::optional<Failure> failure;
-        connectFactory(reactor, "127.0.0.1", 80, Factory::forProtocol<Echo>(), TCPClientOptions().timeout(5ms))
+        connectFactory(reactor, "127.0.0.1", 80, Factory::forProtocol<Echo>(),
+                       TCPClientOptions().timeout(5ms))
             .addErrback([&](const Failure& f) { return failure = f, std::shared_ptr<Protocol>(); });
         QVERIFY(turnUntil(reactor, [&] { return failure.has_value(); }));
         QVERIFY(failure->check<ConnectTimeoutError>());
@@ -158,9 +171,9 @@ private slots:
         QVERIFY(factory->failed->check<UserError>());
         QCOMPARE(factory->events, list({"start", "started", "failed", "stop"}));
         QVERIFY_THROWS_EXCEPTION(NotConnectingError, connector.stopConnecting());
-        connector.disconnect();  // nothing to do
+        connector.disconnect(); // nothing to do
         connector.connect();
-        connector.disconnect();  // stops
+        connector.disconnect(); // stops
         QCOMPARE(connector.state(), Connector::State::disconnected);
         QVERIFY(reactor.getDelayedCalls().empty());
     }
@@ -177,11 +190,13 @@ private slots:
         auto factory = std::make_shared<Client>();
         int attempts = 0;
         factory->onFailed = [&](Connector& c) {
-            if (++attempts < 3) c.connect();
+            if (++attempts < 3)
+                c.connect();
         };
         connectTCP(reactor, "127.0.0.1", deadPort(), factory);
         QVERIFY(turnUntil(reactor, [&] { return factory->events.back() == "stop"; }));
-        QCOMPARE(factory->events, list({"start", "started", "failed", "started", "failed", "started", "failed", "stop"}));  // r100 too
+        QCOMPARE(factory->events, list({"start", "started", "failed", "started", "failed", "started",
+                                        "failed", "stop"})); // r100 too
     }
     void r101_theProtocolHearsOfTheLossFirst() {
         EpollReactor reactor;
@@ -189,7 +204,10 @@ private slots:
         auto factory = std::make_shared<Client>();
         factory->build = [&](const Address&) { return pair.client; };
         bool inOrder = false;
-        factory->onLost = [&](Connector& c) { inOrder = pair.client->lost() && c == factory->connector && c.state() == Connector::State::disconnected; };
+        factory->onLost = [&](Connector& c) {
+            inOrder =
+                pair.client->lost() && c == factory->connector && c.state() == Connector::State::disconnected;
+        };
         connectTCP(reactor, "127.0.0.1", pair.port.getHost().port(), factory);
         QVERIFY(turnUntil(reactor, [&] { return pair.server->count("made") == 1; }));
         factory->connector.disconnect();
@@ -226,7 +244,8 @@ private slots:
     void r105_lookupFails() {
         EpollReactor reactor;
         auto factory = std::make_shared<Client>();
-        connectTCP(reactor, "no such name", 80, factory);  // a blank is in no name: answered without asking anybody
+        connectTCP(reactor, "no such name", 80,
+                   factory); // a blank is in no name: answered without asking anybody
         QVERIFY(turnUntil(reactor, [&] { return factory->failed.has_value(); }));
         QVERIFY(factory->failed->check<DNSLookupError>());
         QCOMPARE(factory->failed->check<DNSLookupError>()->name(), "no such name");
@@ -238,7 +257,8 @@ private slots:
         auto factory = std::make_shared<Client>();
         connectTCP(reactor, "a.name", 80, factory);
         turn(reactor, 3);
-        network->lookups[0].callback(std::vector<Address>{Address(IPv6Address("::1", 0)), Address(IPv4Address("127.0.0.1", 0))});
+        network->lookups[0].callback(
+            std::vector<Address>{Address(IPv6Address("::1", 0)), Address(IPv4Address("127.0.0.1", 0))});
         QCOMPARE(network->asked.size(), std::size_t{1});
         QCOMPARE(network->asked[0].text(), "[::1]:80");
         network->connects[0].errback(ConnectionRefusedError("[::1]:80", ECONNREFUSED));
@@ -253,7 +273,9 @@ private slots:
         std::optional<Failure> failure;
         auto connecting = connectProtocol(reactor, "a.name", 80, std::make_shared<Heard>());
         DeferredRef ref = connecting.ref();
-        std::move(connecting).addErrback([&](const Failure& f) { return failure = f, std::shared_ptr<Heard>(); });
+        std::move(connecting).addErrback([&](const Failure& f) {
+            return failure = f, std::shared_ptr<Heard>();
+        });
         turn(reactor, 3);
         ref.cancel();
         QVERIFY(failure && failure->check<ConnectingCancelledError>());
@@ -329,6 +351,70 @@ private slots:
         turn(reactor);
         QCOMPARE(other->events, list({"start", "started", "stop"}));
     }
+    void r109_aFactoryThatReconnects() {
+        EpollReactor reactor;
+        auto network = std::make_shared<DeafNetwork>();
+        reactor.provideService<Network>(network);
+        ManualClock clock;
+        auto factory = ReconnectingClientFactory::forProtocol<Heard>(clock);
+        factory->noisy = false;
+        factory->jitter = 0;
+        factory->factor = 2;
+        factory->maxDelay = 3s;
+        factory->maxRetries = 4;
+        const Connector connector = connectTCP(reactor, "127.0.0.1", 80, factory);
+        const auto refuse = [&] {
+            turn(reactor, 3);
+            network->connects.back().errback(ConnectionRefusedError("127.0.0.1:80", ECONNREFUSED));
+        };
+        for (const auto delay : {1s, 2s, 3s, 3s}) {
+            refuse();
+            QCOMPARE(clock.getDelayedCalls().size(), std::size_t{1});
+            QCOMPARE(clock.getDelayedCalls()[0].getTime() - clock.now(), Duration(delay));
+            QCOMPARE(connector.state(), Connector::State::disconnected);
+            clock.advance(delay);
+            QCOMPARE(connector.state(), Connector::State::connecting);
+        }
+        refuse();
+        QVERIFY(clock.getDelayedCalls().empty()); // maxRetries
+
+        factory->resetDelay();
+        connector.connect();
+        refuse();
+        QCOMPARE(clock.getDelayedCalls()[0].getTime() - clock.now(), Duration(1s));
+        factory->stopTrying();
+        QVERIFY(clock.getDelayedCalls().empty());
+
+        factory->resetDelay();
+        connector.connect();
+        turn(reactor, 3);
+        factory->stopTrying(); // an attempt in progress
+        QCOMPARE(connector.state(), Connector::State::disconnected);
+        QVERIFY(clock.getDelayedCalls().empty());
+    }
+    void r109_jitterIsWithinReasonAndFollowsTheSeed() {
+        EpollReactor reactor;
+        auto network = std::make_shared<DeafNetwork>();
+        reactor.provideService<Network>(network);
+        std::vector<Duration> delays[2];
+        for (auto& each : delays) {
+            ManualClock clock;
+            auto factory = ReconnectingClientFactory::forProtocol<Heard>(clock);
+            factory->noisy = false;
+            factory->seed(7);
+            connectTCP(reactor, "127.0.0.1", 80, factory);
+            for (int i = 0; i < 5; ++i) {
+                turn(reactor, 3);
+                network->connects.back().errback(ConnectionRefusedError("127.0.0.1:80", ECONNREFUSED));
+                each.push_back(clock.getDelayedCalls()[0].getTime() - clock.now());
+                clock.advance(each.back());
+            }
+            factory->stopTrying();
+        }
+        QCOMPARE(delays[0], delays[1]);
+        QVERIFY(delays[0][0] > 500ms && delays[0][0] < 1500ms && delays[0][0] != Duration(1s));
+        QVERIFY(delays[0][4] > 25s && delays[0][4] < 90s);
+    }
     void connectingToOneselfIsRefused() {
         EpollReactor reactor;
         const int port = deadPort();
@@ -359,7 +445,9 @@ private slots:
         bool cancelled = false;
         auto lookup = networkOf(reactor)->resolve("localhost");
         DeferredRef ref = lookup.ref();
-        std::move(lookup).addErrback([&](const Failure& f) { return cancelled = f.check<CancelledError>() != nullptr, std::vector<Address>(); });
+        std::move(lookup).addErrback([&](const Failure& f) {
+            return cancelled = f.check<CancelledError>() != nullptr, std::vector<Address>();
+        });
         ref.cancel();
         QVERIFY(cancelled);
         turn(reactor);

@@ -24,14 +24,17 @@ class Raw {
 public:
     explicit Raw(const Address& to) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         const detail::SocketAddress address(to);
-        if (::connect(fd_, address.data(), address.length) != 0) qFatal("connect");
+        if (::connect(fd_, address.data(), address.length) != 0)
+            qFatal("connect");
     }
     ~Raw() {
-        if (fd_ >= 0) close(fd_);
+        if (fd_ >= 0)
+            close(fd_);
     }
     Raw(const Raw&) = delete;
     void send(std::string_view data) const {
-        if (::send(fd_, data.data(), data.size(), MSG_NOSIGNAL) < 0) qFatal("send");
+        if (::send(fd_, data.data(), data.size(), MSG_NOSIGNAL) < 0)
+            qFatal("send");
     }
     void reset() {
         const linger now{1, 0};
@@ -42,7 +45,8 @@ public:
     std::string read() const {
         char bytes[65536];
         const ssize_t n = recv(fd_, bytes, sizeof bytes, MSG_DONTWAIT);
-        if (n > 0) return std::string(bytes, static_cast<std::size_t>(n));
+        if (n > 0)
+            return std::string(bytes, static_cast<std::size_t>(n));
         return n == 0 ? "EOF" : errno == ECONNRESET ? "RESET" : "";
     }
 
@@ -55,12 +59,15 @@ const char* const kPlaces[] = {"made", "data", "lost"};
 /// Does `what` in the callback of that name.
 template <class F>
 void in(const std::string& place, Heard& heard, F what) {
-    if (place == "made") heard.onMade = what;
-    if (place == "data") heard.onData = [what](Heard& p, std::string_view) { what(p); };
-    if (place == "lost") heard.onLost = what;
+    if (place == "made")
+        heard.onMade = what;
+    if (place == "data")
+        heard.onData = [what](Heard& p, std::string_view) { what(p); };
+    if (place == "lost")
+        heard.onLost = what;
 }
 
-}  // namespace
+} // namespace
 
 class HostileTest : public QObject {
     Q_OBJECT
@@ -73,14 +80,17 @@ private slots:
             in(place, *pair.server, [](Heard&) { throw std::domain_error("handler"); });
             Raw client(pair.port.getHost());
             client.send("x");
-            QVERIFY(turnUntil(reactor, [&] { return place == "lost" ? pair.server->count("data") == 1 : pair.server->lost(); }));
-            if (place == "lost") client.reset();
+            QVERIFY(turnUntil(reactor, [&] {
+                return place == "lost" ? pair.server->count("data") == 1 : pair.server->lost();
+            }));
+            if (place == "lost")
+                client.reset();
             QVERIFY(turnUntil(reactor, [&] { return pair.server->lost(); }));
             QCOMPARE(pair.server->lostBy<std::domain_error>(), place != "lost");
             QCOMPARE(pair.server->count("lost"), std::size_t{1});
             QCOMPARE(recorder.flushErrors<std::domain_error>().size(), std::size_t{1});
             QVERIFY(recorder.empty());
-            QCOMPARE(reactor.stats().descriptors, std::size_t{1});  // r165: the port
+            QCOMPARE(reactor.stats().descriptors, std::size_t{1}); // r165: the port
             // r163: the others live
             pair.server = std::make_shared<Heard>();
             Raw other(pair.port.getHost());
@@ -95,9 +105,10 @@ private slots:
         Raw client(pair.port.getHost());
         Raw* raw = &client;
         server.onData = [&](Heard& p, std::string_view data) {
-            if (data != "first") return;
+            if (data != "first")
+                return;
             raw->send("second");
-            turn(reactor, 10);  // a dialog
+            turn(reactor, 10); // a dialog
             QCOMPARE(p.data, "first");
             raw->reset();
             turn(reactor, 10);
@@ -114,7 +125,8 @@ private slots:
         Heard& server = *pair.server;
         Raw client(pair.port.getHost());
         server.onData = [&](Heard&, std::string_view data) {
-            if (data != "first") return;
+            if (data != "first")
+                return;
             client.send("second");
             turn(reactor, 10);
         };
@@ -126,7 +138,8 @@ private slots:
         EpollReactor reactor;
         Pair pair(reactor);
         Raw client(pair.port.getHost());
-        auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("127.0.0.1"));
+        auto port =
+            listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("127.0.0.1"));
         std::string answer;
         pair.server->onData = [&](Heard&, std::string_view) {
             Raw other(port.getHost());
@@ -147,7 +160,7 @@ private slots:
             p.transport().write("before");
             turn(reactor, 3);
             before = client.read();
-            reactor.callLater(0s, [&p] { p.transport().write("inside"); });  // a button of the dialog
+            reactor.callLater(0s, [&p] { p.transport().write("inside"); }); // a button of the dialog
             turn(reactor, 3);
             inside = client.read();
         };
@@ -163,7 +176,8 @@ private slots:
             void pauseProducing() override {}
             void resumeProducing() override {
                 to->write("piece ");
-                if (--left == 0) to->unregisterProducer();
+                if (--left == 0)
+                    to->unregisterProducer();
             }
             void stopProducing() override {}
         };
@@ -193,7 +207,8 @@ private slots:
                 abort ? p.transport().abortConnection() : p.transport().loseConnection();
                 turn(reactor, 5);
                 seen = client.read();
-                if (!abort) seen += client.read();
+                if (!abort)
+                    seen += client.read();
                 QVERIFY(!p.lost());
                 QVERIFY(!p.connected());
             };
@@ -232,8 +247,10 @@ private slots:
             std::weak_ptr<int> alive = pair.server->alive;
             Raw client(pair.port.getHost());
             client.send("x");
-            QVERIFY(turnUntil(reactor, [&] { return pair.server->count(place == "lost" ? "data" : place) == 1; }));
-            if (place == "lost") client.reset();
+            QVERIFY(turnUntil(reactor,
+                              [&] { return pair.server->count(place == "lost" ? "data" : place) == 1; }));
+            if (place == "lost")
+                client.reset();
             turn(reactor, 10);
             QCOMPARE(pair.server->count("lost"), std::size_t{place == "lost"});
             QCOMPARE(reactor.stats().descriptors, std::size_t{1});
@@ -257,7 +274,9 @@ private slots:
     void theReactorDiesInEveryCallback() {
         {
             EpollReactor first;
-            listenTCP(first, 0, Factory::forProtocol<Echo>());  // takes the descriptor that ports hold in reserve, once per process
+            listenTCP(first, 0,
+                      Factory::forProtocol<
+                          Echo>()); // takes the descriptor that ports hold in reserve, once per process
         }
         for (const std::string place : kPlaces) {
             const int before = openDescriptors();
@@ -266,8 +285,9 @@ private slots:
             auto other = std::make_shared<Heard>();
             {
                 int n = 0;
-                auto port = listenTCP(*reactor, 0, Factory::make([&](const Address&) { return n++ == 0 ? other : server; }),
-                                      TCPServerOptions().interface("127.0.0.1"));
+                auto port = listenTCP(
+                    *reactor, 0, Factory::make([&](const Address&) { return n++ == 0 ? other : server; }),
+                    TCPServerOptions().interface("127.0.0.1"));
                 Raw first(port.getHost());
                 QVERIFY(turnUntil(*reactor, [&] { return other->count("made") == 1; }));
                 in(place, *server, [&](Heard& p) {
@@ -280,7 +300,8 @@ private slots:
                 second.send("x");
                 for (int i = 0; i < 100 && reactor; ++i) {
                     EpollReactor& running = *reactor;
-                    if (i == 50) second.reset();
+                    if (i == 50)
+                        second.reset();
                     running.iterate(0s);
                 }
                 QVERIFY(!reactor);
@@ -298,15 +319,16 @@ private slots:
         auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) {
                                   servers.push_back(std::make_shared<Heard>());
                                   return servers.back();
-                              }), TCPServerOptions().interface("127.0.0.1"));
+                              }),
+                              TCPServerOptions().interface("127.0.0.1"));
         const int before = openDescriptors();
         for (int i = 0; i < 200; ++i) {
             auto client = std::make_shared<Heard>();
             bool failed = false;
-            connectProtocol(reactor, "127.0.0.1", port.getHost().port(), client).addErrback([&](const Failure&) {
-                return failed = true, std::shared_ptr<Heard>();
-            });
-            QVERIFY(turnUntil(reactor, [&] { return client->count("made") == 1 && servers.size() == std::size_t(i + 1); }));
+            connectProtocol(reactor, "127.0.0.1", port.getHost().port(), client)
+                .addErrback([&](const Failure&) { return failed = true, std::shared_ptr<Heard>(); });
+            QVERIFY(turnUntil(
+                reactor, [&] { return client->count("made") == 1 && servers.size() == std::size_t(i + 1); }));
             Heard& one = i % 2 ? *client : *servers.back();
             one.transport().write(std::string(i * 1000, 'x'));
             i % 3 ? one.transport().loseConnection() : one.transport().abortConnection();
@@ -323,7 +345,7 @@ private slots:
         QVERIFY(pair.connect());
         struct sigaction action {};
         struct sigaction old {};
-        action.sa_handler = [](int) {};  // no SA_RESTART: system calls are interrupted
+        action.sa_handler = [](int) {}; // no SA_RESTART: system calls are interrupted
         sigaction(SIGALRM, &action, &old);
         const itimerval often{{0, 200}, {0, 200}};
         setitimer(ITIMER_REAL, &often, nullptr);
@@ -346,7 +368,8 @@ private slots:
         EpollReactor reactor;
         int accepted = 0;
         auto protocol = [&] { return ++accepted, std::make_shared<Echo>(); };
-        auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) { return protocol(); }), TCPServerOptions().interface("127.0.0.1"));
+        auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) { return protocol(); }),
+                              TCPServerOptions().interface("127.0.0.1"));
         std::vector<std::unique_ptr<Raw>> clients;
         const auto connect = [&](int n) {
             for (int i = 0; i < n; ++i) {
@@ -355,13 +378,14 @@ private slots:
             }
         };
         clients.reserve(1000);
-        connect(70);  // caches are filled, and the reactor's table of slots has room for the next
+        connect(70); // caches are filled, and the reactor's table of slots has room for the next
         const auto before = mallinfo2().uordblks;
         connect(50);
         const std::size_t each = (mallinfo2().uordblks - before) / 50;
         const std::size_t slot = 32 + 4;
-        const std::size_t notOurs = 80 + 32;  // an Echo with its control block; this test's Raw
-        QVERIFY2(each + slot <= 256 + 16 + notOurs, qPrintable(QString::number(each)));  // 16: malloc's own and its rounding
+        const std::size_t notOurs = 80 + 32; // an Echo with its control block; this test's Raw
+        QVERIFY2(each + slot <= 256 + 16 + notOurs,
+                 qPrintable(QString::number(each))); // 16: malloc's own and its rounding
     }
     // Several connections, everybody does anything in any callback, nested turns included.
     void everythingInAnyOrder() {
@@ -375,20 +399,39 @@ private slots:
             std::function<void(Heard&)> act = [&](Heard& p) {
                 Transport& t = p.transport();
                 switch (random() % 10) {
-                    case 0: case 1: t.write(std::string(random() % 3000, 'x')); break;
-                    case 2: t.write(std::string(random() % 300000, 'y')); break;
-                    case 3: t.pauseProducing(); break;
-                    case 4: case 5: t.resumeProducing(); break;
-                    case 6: if (random() % 6 == 0) t.loseConnection(); break;
-                    case 7: if (random() % 12 == 0) t.abortConnection(); break;
-                    case 8:
-                        if (nested < 3) {
-                            ++nested;
-                            reactor.iterate(0s);
-                            --nested;
-                        }
-                        break;
-                    case 9: if (p.depth != 0 && random() % 12 == 0) throw std::domain_error("handler"); break;
+                case 0:
+                case 1:
+                    t.write(std::string(random() % 3000, 'x'));
+                    break;
+                case 2:
+                    t.write(std::string(random() % 300000, 'y'));
+                    break;
+                case 3:
+                    t.pauseProducing();
+                    break;
+                case 4:
+                case 5:
+                    t.resumeProducing();
+                    break;
+                case 6:
+                    if (random() % 6 == 0)
+                        t.loseConnection();
+                    break;
+                case 7:
+                    if (random() % 12 == 0)
+                        t.abortConnection();
+                    break;
+                case 8:
+                    if (nested < 3) {
+                        ++nested;
+                        reactor.iterate(0s);
+                        --nested;
+                    }
+                    break;
+                case 9:
+                    if (p.depth != 0 && random() % 12 == 0)
+                        throw std::domain_error("handler");
+                    break;
                 }
             };
             const auto make = [&] {
@@ -398,21 +441,23 @@ private slots:
                 all.push_back(made);
                 return made;
             };
-            auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) { return make(); }), TCPServerOptions().interface("127.0.0.1"));
+            auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) { return make(); }),
+                                  TCPServerOptions().interface("127.0.0.1"));
             std::size_t refused = 0;
             for (int i = 0; i < 8; ++i)
-                connectProtocol(reactor, "127.0.0.1", port.getHost().port(), make()).addErrback([&](const Failure&) {
-                    return ++refused, std::shared_ptr<Heard>();
-                });
+                connectProtocol(reactor, "127.0.0.1", port.getHost().port(), make())
+                    .addErrback([&](const Failure&) { return ++refused, std::shared_ptr<Heard>(); });
             for (int step = 0; step < 400; ++step) {
                 act(*all[random() % all.size()]);
                 reactor.iterate(0s);
             }
             const auto copy = all;
-            for (const auto& each : copy) each->transport().abortConnection();
+            for (const auto& each : copy)
+                each->transport().abortConnection();
             turn(reactor, 10);
             for (const auto& each : all) {
-                if (each->events.empty()) continue;  // its connection was refused
+                if (each->events.empty())
+                    continue; // its connection was refused
                 QCOMPARE(each->events.front(), "made");
                 QCOMPARE(each->events.back(), "lost");
                 QCOMPARE(each->count("lost"), std::size_t{1});

@@ -22,7 +22,8 @@ class Raw {
 public:
     explicit Raw(const Address& to) : fd_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
         const detail::SocketAddress address(to);
-        if (::connect(fd_, address.data(), address.length) != 0) qFatal("connect");
+        if (::connect(fd_, address.data(), address.length) != 0)
+            qFatal("connect");
     }
     ~Raw() { close(fd_); }
     Raw(const Raw&) = delete;
@@ -42,17 +43,20 @@ struct Counted : Factory {
     int stopped = 0;
     bool throwsAtStop = false;
     std::function<std::shared_ptr<Protocol>()> build;
-    std::shared_ptr<Protocol> buildProtocol(const Address&) override { return build ? build() : std::make_shared<Echo>(); }
+    std::shared_ptr<Protocol> buildProtocol(const Address&) override {
+        return build ? build() : std::make_shared<Echo>();
+    }
     void startFactory() override { ++started; }
     void stopFactory() override {
         ++stopped;
-        if (throwsAtStop) throw std::domain_error("stop");
+        if (throwsAtStop)
+            throw std::domain_error("stop");
     }
 };
 
 TCPServerOptions loopback() { return TCPServerOptions().interface("127.0.0.1"); }
 
-}  // namespace
+} // namespace
 
 class ListeningTest : public QObject {
     Q_OBJECT
@@ -62,9 +66,11 @@ private slots:
         const auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>());
         QVERIFY(port.getHost().port() != 0);
         QCOMPARE(port.getHost().host(), "0.0.0.0");
-        const auto six = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("::1"));
+        const auto six =
+            listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("::1"));
         QCOMPARE(six.getHost().kind(), AddressKind::ipv6);
-        QVERIFY_THROWS_EXCEPTION(InvalidAddressError, listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("localhost")));
+        QVERIFY_THROWS_EXCEPTION(InvalidAddressError, listenTCP(reactor, 0, Factory::forProtocol<Echo>(),
+                                                                TCPServerOptions().interface("localhost")));
     }
     void r112_aBusyPortThrows() {
         EpollReactor reactor;
@@ -115,14 +121,17 @@ private slots:
                              ++built;
                              port.stopListening();
                              return std::make_shared<Echo>();
-                         }), loopback());
+                         }),
+                         loopback());
         std::vector<std::unique_ptr<Raw>> clients;
-        for (int i = 0; i < 5; ++i) clients.push_back(std::make_unique<Raw>(port.getHost()));
+        for (int i = 0; i < 5; ++i)
+            clients.push_back(std::make_unique<Raw>(port.getHost()));
         QVERIFY(turnUntil(reactor, [&] { return built > 0 && !port.listening(); }));
         turn(reactor);
         QCOMPARE(built, 1);
         int open = 0;
-        for (const auto& client : clients) open += client->peek() == -EAGAIN;
+        for (const auto& client : clients)
+            open += client->peek() == -EAGAIN;
         QCOMPARE(open, 1);
     }
     void r117_startListeningAgain() {
@@ -188,14 +197,17 @@ private slots:
         auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) {
                                   auto protocol = std::make_shared<Heard>();
                                   protocol->onMade = [&](Heard&) {
-                                      if (++made != 1) return;
-                                      turnUntil(reactor, [&] { return made == 6; });  // a dialog
+                                      if (++made != 1)
+                                          return;
+                                      turnUntil(reactor, [&] { return made == 6; }); // a dialog
                                       seenInside = made;
                                   };
                                   return protocol;
-                              }), loopback());
+                              }),
+                              loopback());
         std::vector<std::unique_ptr<Raw>> clients;
-        for (int i = 0; i < 6; ++i) clients.push_back(std::make_unique<Raw>(port.getHost()));
+        for (int i = 0; i < 6; ++i)
+            clients.push_back(std::make_unique<Raw>(port.getHost()));
         turn(reactor);
         QCOMPARE(seenInside, 6);
     }
@@ -205,11 +217,12 @@ private slots:
         auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), loopback());
         turn(reactor, 3);
         std::vector<std::unique_ptr<Raw>> clients;
-        for (int i = 0; i < 4; ++i) clients.push_back(std::make_unique<Raw>(port.getHost()));
+        for (int i = 0; i < 4; ++i)
+            clients.push_back(std::make_unique<Raw>(port.getHost()));
         rlimit before{};
         getrlimit(RLIMIT_NOFILE, &before);
         rlimit tight = before;
-        const int lowest = dup(0);  // every number below it is taken
+        const int lowest = dup(0); // every number below it is taken
         close(lowest);
         tight.rlim_cur = static_cast<rlim_t>(lowest);
         setrlimit(RLIMIT_NOFILE, &tight);
@@ -217,11 +230,13 @@ private slots:
         turn(reactor, 30);
         const auto used = reactor.stats().callbacks - turnsBefore;
         setrlimit(RLIMIT_NOFILE, &before);
-        for (const auto& client : clients) QCOMPARE(client->peek(), 0);  // closed
+        for (const auto& client : clients)
+            QCOMPARE(client->peek(), 0); // closed
         QVERIFY2(used < 10, "the port spins");
         QVERIFY(!recorder.flush().empty());
         Raw late(port.getHost());
-        QVERIFY(turnUntil(reactor, [&] { return reactor.stats().descriptors == 2; }));  // the port, and the one that got in
+        QVERIFY(turnUntil(
+            reactor, [&] { return reactor.stats().descriptors == 2; })); // the port, and the one that got in
         QCOMPARE(late.peek(), -EAGAIN);
     }
     void r124_buildProtocolThatThrowsHarmsNobodyElse() {
@@ -229,9 +244,11 @@ private slots:
         LogRecorder recorder;
         int n = 0;
         auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) -> std::shared_ptr<Protocol> {
-                                  if (n++ == 0) throw std::domain_error("first");
+                                  if (n++ == 0)
+                                      throw std::domain_error("first");
                                   return std::make_shared<Echo>();
-                              }), loopback());
+                              }),
+                              loopback());
         Raw first(port.getHost());
         QVERIFY(turnUntil(reactor, [&] { return n == 1; }));
         Raw second(port.getHost());
@@ -243,7 +260,10 @@ private slots:
     void r125_nullClosesTheClient() {
         EpollReactor reactor;
         bool asked = false;
-        auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) { return asked = true, std::shared_ptr<Protocol>(); }), loopback());
+        auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) {
+                                  return asked = true, std::shared_ptr<Protocol>();
+                              }),
+                              loopback());
         Raw client(port.getHost());
         QVERIFY(turnUntil(reactor, [&] { return asked; }));
         QCOMPARE(client.peek(), 0);
@@ -251,7 +271,8 @@ private slots:
     void r126_startAndEndAreLogged() {
         EpollReactor reactor;
         std::vector<std::string> lines;
-        const auto subscription = addLogObserver([&](const LogEvent& e) { lines.push_back(e.prefix + ": " + e.message); }, LogLevel::info);
+        const auto subscription = addLogObserver(
+            [&](const LogEvent& e) { lines.push_back(e.prefix + ": " + e.message); }, LogLevel::info);
         auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), loopback());
         const std::string number = std::to_string(port.getHost().port());
         port.stopListening();

@@ -13,10 +13,13 @@ using namespace nettest;
 
 namespace {
 
-std::vector<std::string> list(std::initializer_list<const char*> words) { return {words.begin(), words.end()}; }
+std::vector<std::string> list(std::initializer_list<const char*> words) {
+    return {words.begin(), words.end()};
+}
 
 struct Wire {
-    explicit Wire(std::shared_ptr<Heard> protocol = std::make_shared<Heard>()) : protocol(std::move(protocol)) {
+    explicit Wire(std::shared_ptr<Heard> protocol = std::make_shared<Heard>())
+        : protocol(std::move(protocol)) {
         this->protocol->makeConnection(transport);
     }
     std::shared_ptr<MemoryTransport> transport = std::make_shared<MemoryTransport>();
@@ -29,7 +32,8 @@ struct Source : Producer {
     void pauseProducing() override { ++paused; }
     void resumeProducing() override {
         ++resumed;
-        if (onResume) onResume();
+        if (onResume)
+            onResume();
     }
     void stopProducing() override { ++stopped; }
 };
@@ -41,7 +45,8 @@ public:
     std::string sent;
     bool gone = false;
     void write(std::string_view data) override {
-        if (acceptsWrites()) sent += data;
+        if (acceptsWrites())
+            sent += data;
     }
     std::size_t buffered() const noexcept override { return 0; }
     void loseConnection() override { markDisconnecting(); }
@@ -55,7 +60,7 @@ public:
     void ended(const Failure& reason) { deliverLoss(reason); }
 };
 
-}  // namespace
+} // namespace
 
 class MemoryTransportTest : public QObject {
     Q_OBJECT
@@ -89,7 +94,8 @@ private slots:
     void r246_feedingInsideAHandlerWaitsForItsEnd() {
         Wire wire;
         wire.protocol->onData = [&](Heard& p, std::string_view data) {
-            if (data == "a") wire.transport->feed("b");
+            if (data == "a")
+                wire.transport->feed("b");
             QCOMPARE(p.deepest, 1);
         };
         wire.transport->feed("a");
@@ -98,7 +104,8 @@ private slots:
     void endsAreToldWhenTheTestSaysSo() {
         Wire lose;
         lose.protocol->transport().loseConnection();
-        QVERIFY(lose.transport->closing() && lose.protocol->transport().disconnecting() && !lose.protocol->lost());
+        QVERIFY(lose.transport->closing() && lose.protocol->transport().disconnecting() &&
+                !lose.protocol->lost());
         lose.transport->feed("r155");
         QCOMPARE(lose.protocol->data, "");
         lose.transport->finish();
@@ -169,15 +176,14 @@ private slots:
     }
     void aTransportThatIsDroppedLeavesTheProtocolAlone() {
         auto protocol = std::make_shared<Heard>();
-        {
-            Wire wire(protocol);
-        }
+        { Wire wire(protocol); }
         QVERIFY(!protocol->lost());
         QCOMPARE(&protocol->transport(), &nullTransport());
     }
     void misuseThrows() {
         Wire wire;
-        QVERIFY_THROWS_EXCEPTION(std::logic_error, wire.protocol->makeConnection(std::make_shared<MemoryTransport>()));
+        QVERIFY_THROWS_EXCEPTION(std::logic_error,
+                                 wire.protocol->makeConnection(std::make_shared<MemoryTransport>()));
         QVERIFY_THROWS_EXCEPTION(std::logic_error, std::make_shared<Heard>()->makeConnection(wire.transport));
         QVERIFY_THROWS_EXCEPTION(std::invalid_argument, std::make_shared<Heard>()->makeConnection(nullptr));
         QVERIFY_THROWS_EXCEPTION(std::invalid_argument, wire.transport->registerProducer(nullptr, true));
@@ -193,7 +199,8 @@ private slots:
         protocol->makeConnection(transport);
         // Delivered while a handler is on the stack: kept, in order, the loss last.
         protocol->onData = [&](Heard& p, std::string_view data) {
-            if (data != "a") return;
+            if (data != "a")
+                return;
             transport->arrived("b");
             transport->arrived("c");
             transport->ended(connectionDone());
@@ -275,7 +282,8 @@ private slots:
         pipe.connect(client, server);
         client->transport().write("abcdef");
         client->transport().loseConnection();
-        for (int i = 0; i < 20; ++i) clock.advance(0s);
+        for (int i = 0; i < 20; ++i)
+            clock.advance(0s);
         QCOMPARE(server->data, "abcdef");
         QCOMPARE(pieces, 6);
         QVERIFY(pipe.finished());
@@ -311,28 +319,59 @@ private slots:
             std::function<void(Heard&)> act = [&](Heard& p) {
                 Transport& t = p.transport();
                 switch (random() % 14) {
-                    case 0: t.write("x"); break;
-                    case 1: t.write(std::string(random() % 100000, 'y')); break;
-                    case 2: t.pauseProducing(); break;
-                    case 3: t.resumeProducing(); break;
-                    case 4: if (random() % 4 == 0) t.loseConnection(); break;
-                    case 5: if (random() % 8 == 0) t.abortConnection(); break;
-                    case 6:
-                        sources.push_back(std::make_shared<Source>());
-                        sources.back()->onResume = [&, heard = &p] { act(*heard); };
-                        try {
-                            t.registerProducer(sources.back(), random() % 2);
-                        } catch (const ProducerAlreadyRegistered&) {
-                            sources.pop_back();
-                        }
-                        break;
-                    case 7: t.unregisterProducer(); break;
-                    case 8: t.drained().addCallback([&, heard = &p] { act(*heard); }).addErrback([](const Failure&) {}); break;
-                    case 9: clock.advance(3ms); break;  // a nested loop
-                    case 10: if (p.depth != 0 && random() % 4 == 0) throw std::domain_error("handler"); break;
-                    case 11: t.maxBuffered(random() % 2 ? 0 : 1 << 20); break;
-                    case 12: t.stopConsuming(); break;
-                    case 13: if (auto* half = t.as<HalfCloseableTransport>(); half && random() % 8 == 0) half->loseWriteConnection(); break;
+                case 0:
+                    t.write("x");
+                    break;
+                case 1:
+                    t.write(std::string(random() % 100000, 'y'));
+                    break;
+                case 2:
+                    t.pauseProducing();
+                    break;
+                case 3:
+                    t.resumeProducing();
+                    break;
+                case 4:
+                    if (random() % 4 == 0)
+                        t.loseConnection();
+                    break;
+                case 5:
+                    if (random() % 8 == 0)
+                        t.abortConnection();
+                    break;
+                case 6:
+                    sources.push_back(std::make_shared<Source>());
+                    sources.back()->onResume = [&, heard = &p] { act(*heard); };
+                    try {
+                        t.registerProducer(sources.back(), random() % 2);
+                    } catch (const ProducerAlreadyRegistered&) {
+                        sources.pop_back();
+                    }
+                    break;
+                case 7:
+                    t.unregisterProducer();
+                    break;
+                case 8:
+                    t.drained().addCallback([&, heard = &p] { act(*heard); }).addErrback([](const Failure&) {
+                    });
+                    break;
+                case 9:
+                    clock.advance(3ms);
+                    break; // a nested loop
+                case 10:
+                    if (p.depth != 0 && random() % 4 == 0)
+                        throw std::domain_error("handler");
+                    break;
+                case 11:
+                    t.maxBuffered(random() % 2 ? 0 : 1 << 20);
+                    break;
+                case 12:
+                    t.stopConsuming();
+                    break;
+                case 13:
+                    if (auto* half = t.as<HalfCloseableTransport>(); half && random() % 8 == 0)
+                        half->loseWriteConnection();
+                    break;
                 }
             };
             for (const auto& each : {client, server}) {
@@ -342,11 +381,13 @@ private slots:
             pipe.connect(client, server);
             for (int step = 0; step < 60; ++step) {
                 act(random() % 2 ? *client : *server);
-                if (random() % 2) clock.advance(1ms);
+                if (random() % 2)
+                    clock.advance(1ms);
             }
             pipe.client().abortConnection();
             pipe.server().abortConnection();
-            for (int i = 0; i < 5; ++i) clock.advance(10ms);
+            for (int i = 0; i < 5; ++i)
+                clock.advance(10ms);
             for (const auto& each : {client, server}) {
                 QCOMPARE(each->events.front(), "made");
                 QCOMPARE(each->events.back(), "lost");
@@ -358,8 +399,10 @@ private slots:
                 each->onMade = each->onLost = nullptr;
                 each->onData = nullptr;
             }
-            for (const auto& source : sources) QVERIFY(source->stopped <= 1);
-            for (const auto& source : sources) source->onResume = nullptr;
+            for (const auto& source : sources)
+                QVERIFY(source->stopped <= 1);
+            for (const auto& source : sources)
+                source->onResume = nullptr;
             thrown += recorder.flush().size();
         }
         QVERIFY(received > 1000000 && thrown > 100 && early > 100);

@@ -1,5 +1,6 @@
 #pragma once
-// What the tests of this folder share: a protocol that writes down what it hears, and loops that are bounded in turns, not in time.
+// What the tests of this folder share: a protocol that writes down what it hears, and loops that are bounded
+// in turns, not in time.
 
 #include <dirent.h>
 
@@ -31,24 +32,28 @@ public:
     std::function<void(Heard&)> onLost;
     int depth = 0;
     int deepest = 0;
-    std::shared_ptr<int> alive = std::make_shared<int>(0);  // expires with the protocol
+    std::shared_ptr<int> alive = std::make_shared<int>(0); // expires with the protocol
 
     void connectionMade() override {
         Depth inside(*this);
         events.push_back("made");
-        if (onMade) onMade(*this);
+        if (onMade)
+            onMade(*this);
     }
     void dataReceived(std::string_view bytes) override {
         Depth inside(*this);
-        if (events.empty() || events.back() != "data") events.push_back("data");
+        if (events.empty() || events.back() != "data")
+            events.push_back("data");
         data += bytes;
-        if (onData) onData(*this, bytes);
+        if (onData)
+            onData(*this, bytes);
     }
     void connectionLost(const bine::Failure& why) override {
         Depth inside(*this);
         events.push_back("lost");
         reason = why;
-        if (onLost) onLost(*this);
+        if (onLost)
+            onLost(*this);
     }
     bool lost() const { return reason.has_value(); }
     template <class E>
@@ -57,13 +62,16 @@ public:
     }
     std::size_t count(const std::string& event) const {
         std::size_t n = 0;
-        for (const auto& each : events) n += each == event;
+        for (const auto& each : events)
+            n += each == event;
         return n;
     }
 
 private:
     struct Depth {
-        explicit Depth(Heard& heard) : heard(heard) { heard.deepest = std::max(heard.deepest, ++heard.depth); }
+        explicit Depth(Heard& heard) : heard(heard) {
+            heard.deepest = std::max(heard.deepest, ++heard.depth);
+        }
         ~Depth() { --heard.depth; }
         Heard& heard;
     };
@@ -90,22 +98,25 @@ public:
     void startFactory() override { events.push_back("start"); }
     void stopFactory() override {
         events.push_back("stop");
-        connector = {};  // it keeps its factory
+        connector = {}; // it keeps its factory
     }
     void startedConnecting(bine::Connector& c) override {
         connector = c;
         events.push_back("started");
-        if (onStarted) onStarted(c);
+        if (onStarted)
+            onStarted(c);
     }
     void clientConnectionFailed(bine::Connector& c, const bine::Failure& reason) override {
         events.push_back("failed");
         failed = reason;
-        if (onFailed) onFailed(c);
+        if (onFailed)
+            onFailed(c);
     }
     void clientConnectionLost(bine::Connector& c, const bine::Failure& reason) override {
         events.push_back("lost");
         lost = reason;
-        if (onLost) onLost(c);
+        if (onLost)
+            onLost(c);
     }
 };
 
@@ -113,34 +124,37 @@ public:
 template <class Done>
 bool turnUntil(bine::Reactor& reactor, Done done) {
     for (int i = 0; i < 2000; ++i) {
-        if (done()) return true;
+        if (done())
+            return true;
         reactor.iterate(10ms);
     }
     return done();
 }
 
 inline void turn(bine::Reactor& reactor, int times = 20) {
-    for (int i = 0; i < times; ++i) reactor.iterate(0ms);
+    for (int i = 0; i < times; ++i)
+        reactor.iterate(0ms);
 }
 
 inline int openDescriptors() {
     int n = 0;
     DIR* dir = opendir("/proc/self/fd");
-    while (readdir(dir)) ++n;
+    while (readdir(dir))
+        ++n;
     closedir(dir);
-    return n - 3;  // ".", ".." and the directory itself
+    return n - 3; // ".", ".." and the directory itself
 }
 
 /// A server and a client, connected over loopback.
 struct Pair {
     explicit Pair(bine::Reactor& reactor) : reactor(reactor) {
-        port = bine::listenTCP(reactor, 0, bine::Factory::make([this](const bine::Address&) { return server; }),
-                               bine::TCPServerOptions().interface("127.0.0.1"));
+        port =
+            bine::listenTCP(reactor, 0, bine::Factory::make([this](const bine::Address&) { return server; }),
+                            bine::TCPServerOptions().interface("127.0.0.1"));
     }
     bool connect() {
-        bine::connectProtocol(reactor, "127.0.0.1", port.getHost().port(), client).addErrback([](const bine::Failure&) {
-            return std::shared_ptr<Heard>();
-        });
+        bine::connectProtocol(reactor, "127.0.0.1", port.getHost().port(), client)
+            .addErrback([](const bine::Failure&) { return std::shared_ptr<Heard>(); });
         return turnUntil(reactor, [&] { return server->count("made") == 1 && client->count("made") == 1; });
     }
     bool bothLost() {
@@ -152,4 +166,4 @@ struct Pair {
     bine::ListeningPort port;
 };
 
-}  // namespace nettest
+} // namespace nettest

@@ -22,15 +22,18 @@ struct Pump : Producer {
     std::vector<std::string> events;
     void pauseProducing() override {
         events.push_back("pause");
-        if (onPause) onPause();
+        if (onPause)
+            onPause();
     }
     void resumeProducing() override {
         events.push_back("resume");
-        if (onResume) onResume();
+        if (onResume)
+            onResume();
     }
     void stopProducing() override {
         events.push_back("stop");
-        if (onStop) onStop();
+        if (onStop)
+            onStop();
     }
 };
 
@@ -39,23 +42,28 @@ public:
     std::function<void(HalfHeard&)> onReadLost, onWriteLost;
     void readConnectionLost() override {
         events.push_back("readLost");
-        if (onReadLost) onReadLost(*this);
+        if (onReadLost)
+            onReadLost(*this);
     }
     void writeConnectionLost() override {
         events.push_back("writeLost");
-        if (onWriteLost) onWriteLost(*this);
+        if (onWriteLost)
+            onWriteLost(*this);
     }
 };
 
-std::vector<std::string> list(std::initializer_list<const char*> words) { return {words.begin(), words.end()}; }
+std::vector<std::string> list(std::initializer_list<const char*> words) {
+    return {words.begin(), words.end()};
+}
 
 std::string letters(std::size_t size) {
     std::string text(size, ' ');
-    for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + (i * 31 + i / 977) % 26);
+    for (std::size_t i = 0; i < size; ++i)
+        text[i] = static_cast<char>('a' + (i * 31 + i / 977) % 26);
     return text;
 }
 
-}  // namespace
+} // namespace
 
 class StreamTest : public QObject {
     Q_OBJECT
@@ -83,7 +91,8 @@ private slots:
         transport.write(constant);
         transport.write(std::string("rvalue "));
         transport.write(std::move(lvalue));
-        QVERIFY(turnUntil(reactor, [&] { return pair.server->data == "literal view lvalue const rvalue lvalue "; }));
+        QVERIFY(turnUntil(reactor,
+                          [&] { return pair.server->data == "literal view lvalue const rvalue lvalue "; }));
     }
     void r131_writeSequenceIsManyWrites() {
         EpollReactor reactor;
@@ -95,7 +104,8 @@ private slots:
             p.transport().writeSequence(views);
         };
         QVERIFY(pair.connect());
-        QVERIFY(turnUntil(reactor, [&] { return pair.server->data == "abc" + std::string(20000, 'd') + "ef"; }));
+        QVERIFY(
+            turnUntil(reactor, [&] { return pair.server->data == "abc" + std::string(20000, 'd') + "ef"; }));
     }
     void r129_writingNeverCallsBackSynchronously() {
         EpollReactor reactor;
@@ -109,7 +119,7 @@ private slots:
         QCOMPARE(pair.client->events, before);
         QVERIFY(!pair.client->transport().connected());
         QVERIFY(turnUntil(reactor, [&] { return pair.client->lost(); }));
-        QVERIFY(pair.client->lostBy<ConnectionAborted>());  // r159: lose, then abort
+        QVERIFY(pair.client->lostBy<ConnectionAborted>()); // r159: lose, then abort
     }
     void r134_megabytesBothWays() {
         EpollReactor reactor;
@@ -118,8 +128,11 @@ private slots:
         const std::string back = letters(3 << 20);
         pair.server->onMade = [&](Heard& p) { p.transport().write(back); };
         QVERIFY(pair.connect());
-        for (std::size_t at = 0; at < there.size(); at += 10007) pair.client->transport().write(std::string_view(there).substr(at, 10007));
-        QVERIFY(turnUntil(reactor, [&] { return pair.server->data.size() == there.size() && pair.client->data.size() == back.size(); }));
+        for (std::size_t at = 0; at < there.size(); at += 10007)
+            pair.client->transport().write(std::string_view(there).substr(at, 10007));
+        QVERIFY(turnUntil(reactor, [&] {
+            return pair.server->data.size() == there.size() && pair.client->data.size() == back.size();
+        }));
         QVERIFY(pair.server->data == there);
         QVERIFY(pair.client->data == back);
         QCOMPARE(pair.client->transport().buffered(), std::size_t{0});
@@ -142,8 +155,8 @@ private slots:
         pair.client->transport().write(text);
         pair.client->transport().loseConnection();
         QVERIFY(pair.client->transport().disconnecting());
-        pair.client->transport().write("too late");  // r133
-        pair.client->transport().loseConnection();   // r156
+        pair.client->transport().write("too late"); // r133
+        pair.client->transport().loseConnection();  // r156
         QVERIFY(pair.bothLost());
         QVERIFY(pair.server->data == text);
         QVERIFY(pair.client->lostBy<ConnectionDone>() && pair.server->lostBy<ConnectionDone>());
@@ -185,18 +198,22 @@ private slots:
                     abort ? p.transport().abortConnection() : p.transport().loseConnection();
                     QVERIFY(!p.lost() || p.events.back() == "lost");
                 };
-                if (where == std::string("made")) pair.server->onMade = end;
-                if (where == std::string("data")) pair.server->onData = [end](Heard& p, std::string_view) { end(p); };
-                if (where == std::string("lost")) pair.server->onLost = end;
-                bool refused = false;  // an abort may come before the client knows that it is connected
+                if (where == std::string("made"))
+                    pair.server->onMade = end;
+                if (where == std::string("data"))
+                    pair.server->onData = [end](Heard& p, std::string_view) { end(p); };
+                if (where == std::string("lost"))
+                    pair.server->onLost = end;
+                bool refused = false; // an abort may come before the client knows that it is connected
                 pair.client->onMade = [&](Heard& p) {
                     p.transport().write("x");
-                    if (where == std::string("lost")) p.transport().loseConnection();
+                    if (where == std::string("lost"))
+                        p.transport().loseConnection();
                 };
-                connectProtocol(reactor, "127.0.0.1", pair.port.getHost().port(), pair.client).addErrback([&](const Failure&) {
-                    return refused = true, std::shared_ptr<Heard>();
-                });
-                QVERIFY(turnUntil(reactor, [&] { return pair.server->lost() && (refused || pair.client->lost()); }));
+                connectProtocol(reactor, "127.0.0.1", pair.port.getHost().port(), pair.client)
+                    .addErrback([&](const Failure&) { return refused = true, std::shared_ptr<Heard>(); });
+                QVERIFY(turnUntil(reactor,
+                                  [&] { return pair.server->lost() && (refused || pair.client->lost()); }));
                 QCOMPARE(pair.server->count("lost"), std::size_t{1});
                 QCOMPARE(pair.server->deepest, 1);
                 QCOMPARE(pair.server->lostBy<ConnectionAborted>(), abort && where != std::string("lost"));
@@ -216,7 +233,7 @@ private slots:
         QVERIFY(pair.client->lostBy<ConnectionAborted>());
         QVERIFY(pair.server->lostBy<ConnectionLost>() && !pair.server->lostBy<ConnectionAborted>());
         QVERIFY(pair.server->data.size() < (8u << 20));
-        QCOMPARE(reactor.stats().descriptors, std::size_t{1});  // r161: the port
+        QCOMPARE(reactor.stats().descriptors, std::size_t{1}); // r161: the port
     }
     void r162_peerVanishesWhilePaused() {
         EpollReactor reactor;
@@ -228,7 +245,7 @@ private slots:
         const auto before = reactor.stats().callbacks;
         turn(reactor, 30);
         QVERIFY2(reactor.stats().callbacks - before < 5, "r271: a paused connection spins");
-        pair.server->transport().write("anybody there?");  // r136
+        pair.server->transport().write("anybody there?"); // r136
         QVERIFY(turnUntil(reactor, [&] { return pair.server->lost(); }));
         QVERIFY(pair.server->lostBy<ConnectionLost>());
     }
@@ -256,7 +273,7 @@ private slots:
         pair.client->transport().write(text);
         turn(reactor);
         QCOMPARE(calls, 1);
-        for (int i = 0; pair.server->data.size() < text.size() && i < 500; ++i) {  // r149
+        for (int i = 0; pair.server->data.size() < text.size() && i < 500; ++i) { // r149
             pair.server->transport().resumeProducing();
             turn(reactor, 3);
             QCOMPARE(calls, i + 2);
@@ -302,7 +319,8 @@ private slots:
         QVERIFY(pair.connect());
         Transport& transport = pair.client->transport();
         transport.registerProducer(std::make_shared<Pump>(), true);
-        QVERIFY_THROWS_EXCEPTION(ProducerAlreadyRegistered, transport.registerProducer(std::make_shared<Pump>(), true));
+        QVERIFY_THROWS_EXCEPTION(ProducerAlreadyRegistered,
+                                 transport.registerProducer(std::make_shared<Pump>(), true));
         transport.unregisterProducer();
         transport.registerProducer(std::make_shared<Pump>(), true);
     }
@@ -325,7 +343,8 @@ private slots:
         int left = 100;
         pump->onResume = [&] {
             pair.client->transport().write(std::string(10000, 'p'));
-            if (--left == 0) pair.client->transport().unregisterProducer();
+            if (--left == 0)
+                pair.client->transport().unregisterProducer();
         };
         pair.client->transport().registerProducer(pump, false);
         QCOMPARE(pump->events.size(), std::size_t{1});
@@ -341,7 +360,8 @@ private slots:
         auto pump = std::make_shared<Pump>();
         Transport& transport = pair.client->transport();
         transport.registerProducer(pump, true);
-        for (int i = 0; i < 1000 && pump->events.empty(); ++i) transport.write(std::string(100000, 'x'));
+        for (int i = 0; i < 1000 && pump->events.empty(); ++i)
+            transport.write(std::string(100000, 'x'));
         QCOMPARE(pump->events, list({"pause"}));
         transport.write("more");
         QCOMPARE(pump->events, list({"pause"}));
@@ -368,7 +388,8 @@ private slots:
                 transport.write(std::string(50000, 'x'));
                 sent += 50000;
             }
-            if (sent >= (16u << 20)) transport.unregisterProducer();
+            if (sent >= (16u << 20))
+                transport.unregisterProducer();
         };
         transport.registerProducer(pump, true);
         pump->onResume();
@@ -399,7 +420,7 @@ private slots:
         auto pump = std::make_shared<Pump>();
         pump->onStop = [&] {
             QVERIFY(!pair.client->lost());
-            pair.client->transport().unregisterProducer();  // r144
+            pair.client->transport().unregisterProducer(); // r144
         };
         pair.client->transport().registerProducer(pump, true);
         pair.server->transport().abortConnection();
@@ -509,7 +530,7 @@ private slots:
         QVERIFY(turnUntil(reactor, [&] { return server->count("readLost") == 1; }));
         QCOMPARE(server->data, "question");
         server->transport().write("answer");
-        QVERIFY(turnUntil(reactor, [&] { return pair.client->data == "answer"; }));  // r167
+        QVERIFY(turnUntil(reactor, [&] { return pair.client->data == "answer"; })); // r167
         server->transport().loseConnection();
         QVERIFY(pair.bothLost());
         QCOMPARE(server->count("readLost"), std::size_t{1});
@@ -521,7 +542,9 @@ private slots:
         auto server = std::make_shared<HalfHeard>();
         auto client = std::make_shared<HalfHeard>();
         client->onWriteLost = [](HalfHeard& p) { p.transport().loseConnection(); };
-        server->onReadLost = [](HalfHeard& p) { p.transport().as<HalfCloseableTransport>()->loseWriteConnection(); };
+        server->onReadLost = [](HalfHeard& p) {
+            p.transport().as<HalfCloseableTransport>()->loseWriteConnection();
+        };
         pair.server = server;
         pair.client = client;
         QVERIFY(pair.connect());

@@ -14,11 +14,13 @@ using bine::detail::WriteQueue;
 namespace {
 struct SocketPair {
     SocketPair() {
-        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) != 0) qFatal("socketpair");
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) != 0)
+            qFatal("socketpair");
     }
     ~SocketPair() {
         for (const int fd : fds)
-            if (fd >= 0) close(fd);
+            if (fd >= 0)
+                close(fd);
     }
     std::string read() {
         std::string all(1 << 20, '\0');
@@ -28,7 +30,7 @@ struct SocketPair {
     }
     int fds[2];
 };
-}  // namespace
+} // namespace
 
 class WriteQueueTest : public QObject {
     Q_OBJECT
@@ -40,7 +42,8 @@ private slots:
         std::string sent;
         std::string received;
         for (int round = 0; round < 400; ++round) {
-            std::string piece(random() % 4 == 0 ? random() % 100000 : random() % 300, static_cast<char>('a' + round % 26));
+            std::string piece(random() % 4 == 0 ? random() % 100000 : random() % 300,
+                              static_cast<char>('a' + round % 26));
             sent += piece;
             if (random() % 2)
                 queue.append(piece);
@@ -68,19 +71,24 @@ private slots:
     }
     void smallWritesAreJoined() {
         WriteQueue queue;
-        for (int i = 0; i < 1000; ++i) queue.append("0123456789");
+        for (int i = 0; i < 1000; ++i)
+            queue.append("0123456789");
         QCOMPARE(queue.front().size(), std::size_t{10000});
     }
     void consumedBytesAreGone() {
         WriteQueue queue;
-        for (int i = 0; i < 200; ++i) queue.adopt(std::string(WriteQueue::adoptFrom, static_cast<char>(i)));
+        for (int i = 0; i < 200; ++i)
+            queue.adopt(std::string(WriteQueue::adoptFrom, static_cast<char>(i)));
         std::size_t left = queue.size();
         while (left > 0) {
             const std::size_t step = (std::min)(left, std::size_t{5000});
             queue.consume(step);
             left -= step;
             QCOMPARE(queue.size(), left);
-            if (left != 0) QCOMPARE(static_cast<unsigned char>(queue.front()[0]), static_cast<unsigned char>(200 - (left + WriteQueue::adoptFrom - 1) / WriteQueue::adoptFrom));
+            if (left != 0)
+                QCOMPARE(static_cast<unsigned char>(queue.front()[0]),
+                         static_cast<unsigned char>(200 - (left + WriteQueue::adoptFrom - 1) /
+                                                              WriteQueue::adoptFrom));
         }
         queue.append("again");
         QCOMPARE(std::string(queue.front()), "again");
@@ -93,7 +101,7 @@ private slots:
         QVERIFY(!queue.empty());
         QCOMPARE(queue.sendTo(sockets.fds[0]), 0);
         close(std::exchange(sockets.fds[1], -1));
-        QCOMPARE(queue.sendTo(sockets.fds[0]), EPIPE);  // and no SIGPIPE: r137
+        QCOMPARE(queue.sendTo(sockets.fds[0]), EPIPE); // and no SIGPIPE: r137
     }
 };
 

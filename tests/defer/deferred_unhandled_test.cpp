@@ -1,0 +1,171 @@
+// Failures that nobody handles.
+
+#include "defer/defer_testing.h"
+
+using bine::Deferred;
+using bine::Failure;
+using bine::Resolver;
+
+class DeferredUnhandledTest : public QObject {
+    Q_OBJECT
+    NothingLogged log_;
+
+    std::size_t reports() { return log_.recorder().flushErrors<std::runtime_error>().size(); }
+
+private slots:
+    void cleanup() { log_.check(); }
+
+    void d047_anUnhandledFailureIsReportedOnceWhenTheDeferredDies() {
+        {
+            Pair<int> p;
+            p.resolver.errback(oops("nobody cares"));
+        }
+        const auto events = log_.recorder().flush();
+        QCOMPARE(events.size(), std::size_t(1));
+        QVERIFY(events[0].level == bine::LogLevel::critical);
+        QVERIFY(events[0].detail.find("runtime_error: nobody cares") != std::string::npos);
+        QVERIFY(events[0].failure != nullptr);
+    }
+    void d047_aFailedHandleThatDiesReports() {
+        bine::fail<int>(oops());
+        QCOMPARE(reports(), std::size_t(1));
+    }
+    void d047_aFailureOfALateCallbackIsReported() {
+        bine::succeed(1).addCallback([](int) { throw oops(); });
+        QCOMPARE(reports(), std::size_t(1));
+    }
+    void d047_aFailureThatComesWhenTheHandleIsGoneIsReportedAtOnce() {
+        Resolver<int> resolver;
+        { auto d = resolver.deferred(); }
+        resolver.errback(oops());
+        QCOMPARE(reports(), std::size_t(1));
+    }
+    void d047_anAssignmentDropsToo() {
+        auto d = bine::fail<int>(oops());
+        d = bine::succeed(1);
+        QCOMPARE(reports(), std::size_t(1));
+    }
+    void d047_aPausedFailureIsReportedWhenItDies() {
+        {
+            Pair<int> p;
+            p.deferred.pause();
+            p.resolver.errback(oops());
+        }
+        QCOMPARE(reports(), std::size_t(1));
+    }
+
+    void d048_noReportIfAnErrbackHandledIt() {
+        {
+            Pair<int> p;
+            p.resolver.errback(oops());
+            p.deferred.addErrback([](Failure) { return 0; });
+        }
+        QCOMPARE(reports(), std::size_t(0));
+    }
+    void d048_noReportIfItWasChainedIntoAnother() {
+        Pair<int> outer;
+        {
+            Pair<int> inner;
+            outer.deferred.addCallback([&](int) { return std::move(inner.deferred); });
+            outer.resolver.callback(1);
+            inner.resolver.errback(oops());
+        }
+        QCOMPARE(reports(), std::size_t(0));
+        outer.deferred.addErrback([](Failure) { return 0; });
+    }
+    void d048_noReportOfAFailureThatWasForwarded() {
+        Pair<int> two;
+        {
+            Pair<int> one;
+            std::move(one.deferred).chainDeferred(std::move(two.resolver));
+            one.resolver.errback(oops());
+        }
+        QCOMPARE(reports(), std::size_t(0));
+        two.deferred.addErrback([](Failure) { return 0; });
+    }
+    void d048_noReportOfAFailureThatAnotherReplaced() {
+        {
+            Pair<int> p;
+            p.deferred.addErrback([](Failure) -> int { throw std::logic_error("another"); });
+            p.resolver.errback(oops());
+        }
+        QCOMPARE(reports(), std::size_t(0));
+        QCOMPARE(log_.recorder().flushErrors<std::logic_error>().size(), std::size_t(1));
+    }
+
+    void d049_keepingAHandlePostponesTheReport() {
+        auto d = std::make_unique<Deferred<int>>(bine::fail<int>(oops()));
+        Pair<int> p;
+        p.resolver.errback(oops());
+        auto kept = std::move(p.deferred);
+        QCOMPARE(reports(), std::size_t(0));
+        d.reset();
+        QCOMPARE(reports(), std::size_t(1));
+        kept = bine::succeed(1);
+        QCOMPARE(reports(), std::size_t(1));
+    }
+    void d049_aReferenceDoesNotPostponeIt() {
+        bine::DeferredRef ref;
+        {
+            Pair<int> p;
+            ref = p.deferred.ref();
+            p.resolver.errback(oops());
+        }
+        QCOMPARE(reports(), std::size_t(1));
+    }
+
+    void d050_theReportTellsWhereItWasMadeAndFired() {
+        std::uint_least32_t made = 0, fired = 0;
+        {
+            made = std::source_location::current().line() + 1;
+            Resolver<int> resolver;
+            auto d = resolver.deferred();
+            fired = std::source_location::current().line() + 1;
+            resolver.errback(oops("once"));
+        }
+        const auto events = log_.recorder().flush();
+        QCOMPARE(events.size(), std::size_t(1));
+        const std::string& text = events[0].detail;
+        QVERIFY(text.find("deferred_unhandled_test.cpp:" + std::to_string(made)) != std::string::npos);
+        QVERIFY(text.find("deferred_unhandled_test.cpp:" + std::to_string(fired)) != std::string::npos);
+        QCOMPARE(text.find("once"), text.rfind("once"));
+        QVERIFY(events[0].message.find("once") == std::string::npos);
+    }
+
+    void d051_awaitingHandlesIt() {
+        const auto work = [](Deferred<int> d) -> Deferred<int> {
+            try {
+                co_return co_await d;
+            } catch (const std::runtime_error&) {
+                co_return 1;
+            }
+        };
+        {
+            Pair<int> p;
+            auto d = work(std::move(p.deferred));
+            p.resolver.errback(oops());
+            QVERIFY(d.called());
+            auto e = work(bine::fail<int>(oops()));
+        }
+        QCOMPARE(reports(), std::size_t(0));
+    }
+
+    void d052_testsCanFlushReports() {
+        bine::fail<int>(oops());
+        bine::fail<int>(std::logic_error("other"));
+        QCOMPARE(log_.recorder().flushErrors<std::runtime_error>().size(), std::size_t(1));
+        QCOMPARE(log_.recorder().size(), std::size_t(1));
+        QCOMPARE(log_.recorder().flush().size(), std::size_t(1));
+        QVERIFY(log_.recorder().empty());
+    }
+    void d052_aTestThatLeavesAReportCanTell() {
+        bine::LogRecorder recorder;
+        bine::fail<int>(oops());
+        QVERIFY(!recorder.empty());
+        recorder.flush();
+        log_.recorder().flush();
+    }
+};
+
+QTEST_GUILESS_MAIN(DeferredUnhandledTest)
+#include "deferred_unhandled_test.moc"
