@@ -147,7 +147,7 @@ public:
     /// the order of the calls. An exception from f is logged. Negative delays throw std::invalid_argument.
     template <class F, class... Args>
     DelayedCall callLater(Delay delay, F&& f, Args&&... args) {
-        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>&...>>::value,
+        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::value,
                       "callLater cannot wait for a Deferred: use deferLater(), or a callable that returns void");
         if constexpr (sizeof...(Args) == 0) {
             return scheduleCall(delay, Function<void()>(std::forward<F>(f)));

@@ -163,6 +163,7 @@ using ResultCallReturns = decltype(callWithResult<T>(std::declval<F&>(), std::de
 template <class U, class Call, class Later>
 void settle(Slot& slot, Call&& call, Later&& later) {
     using R = decltype(call());
+    const Failure incoming = slot.kind() == Slot::Kind::failure ? slot.failure() : Failure();
     try {
         if constexpr (std::is_void_v<R>) {
             call();
@@ -186,7 +187,7 @@ void settle(Slot& slot, Call&& call, Later&& later) {
     } catch (abi::__forced_unwind&) {
         throw;
     } catch (...) {
-        slot.setFailure(Failure::current());
+        slot.setFailure(caughtAfter(incoming));
     }
 }
 
@@ -411,9 +412,7 @@ public:
         return ownedBy(*owner);
     }
 
-    /// Waits in a coroutine: the value, or the exception thrown. An lvalue is left empty-handed: its result is taken.
-    detail::Awaiter<T> operator co_await() &&;
-    detail::Awaiter<T> operator co_await() &;
+    // co_await waits in a coroutine that returns a Deferred: the value, or the exception thrown. An lvalue is left empty-handed: its result is taken.
 
     // --- For the engine.
 
@@ -560,7 +559,6 @@ public:
     using Deferred<T>::addCallbacks;
     using Deferred<T>::addBoth;
     using Deferred<T>::ownedBy;
-    using Deferred<T>::operator co_await;
 
     template <class F, class... A>
     auto addCallback(F&& f, A&&... rest) && {
@@ -586,8 +584,6 @@ public:
     NamedDeferred ownedBy(X* owner) && {
         return std::move(base()).ownedBy(owner);
     }
-    /// name it first: auto d = f([captures] {...}); co_await d;
-    detail::Awaiter<T> operator co_await() && = delete;
 
 private:
     Deferred<T>& base() noexcept { return *this; }
@@ -727,7 +723,8 @@ void ForwardLevel<T>::run(Core& core, RunList& list) {
 template <class T>
 class Awaiter {
 public:
-    explicit Awaiter(Deferred<T>&& deferred) noexcept : deferred_(std::move(deferred)) {}
+    Awaiter(Deferred<T>&& deferred, PromiseBase& promise, const std::source_location& where) noexcept
+        : deferred_(std::move(deferred)), promise_(&promise), where_(where) {}
     Awaiter(const Awaiter&) = delete;
     Awaiter& operator=(const Awaiter&) = delete;
     ~Awaiter() {}
@@ -737,18 +734,12 @@ public:
     void await_suspend(std::coroutine_handle<P> coroutine) {
         Core::ofFrame(coroutine.address()).awaitFrom(*deferred_.core_);
     }
-    T await_resume() {
-        Slot slot;
-        if (deferred_.state_ == Deferred<T>::State::core)
-            deferred_.core_->takeResult(slot);
-        else
-            deferred_.moveInto(slot);
-        if (slot.kind() == Slot::Kind::failure) slot.failure().raiseException();
-        if constexpr (!std::is_void_v<T>) return std::move(slot.value<T>());
-    }
+    T await_resume();
 
 private:
     Deferred<T> deferred_;
+    PromiseBase* promise_ = nullptr;
+    std::source_location where_;
 };
 
 class PromiseBase {
@@ -758,16 +749,16 @@ public:
     void operator delete(void* frame) noexcept { Core::deleteFrame(frame); }
 
     template <class U>
-    Awaiter<U> await_transform(Deferred<U>&& deferred) noexcept {
-        return Awaiter<U>(std::move(deferred));
+    Awaiter<U> await_transform(Deferred<U>&& deferred, std::source_location where = std::source_location::current()) noexcept {
+        return Awaiter<U>(std::move(deferred), *this, where);
     }
     template <class U>
-    Awaiter<U> await_transform(Deferred<U>& deferred) noexcept {
-        return Awaiter<U>(std::move(deferred));
+    Awaiter<U> await_transform(Deferred<U>& deferred, std::source_location where = std::source_location::current()) noexcept {
+        return Awaiter<U>(std::move(deferred), *this, where);
     }
     template <class U>
-    Awaiter<U> await_transform(NamedDeferred<U>& deferred) noexcept {
-        return Awaiter<U>(std::move(deferred));
+    Awaiter<U> await_transform(NamedDeferred<U>& deferred, std::source_location where = std::source_location::current()) noexcept {
+        return Awaiter<U>(std::move(deferred), *this, where);
     }
     /// name it first: auto d = f([captures] {...}); co_await d;
     template <class U>
@@ -777,7 +768,28 @@ public:
     void await_transform(X&&) {
         static_assert(IsDeferred<std::remove_cvref_t<X>>::value, "a coroutine that returns a Deferred can only await a Deferred");
     }
+
+    /// Throws it; should it leave the coroutine, the places that it passed are not forgotten.
+    [[noreturn]] void raise(Failure& failure, const std::source_location& where) {
+        failure.addPlace(Passage::awaited, where);
+        thrown_ = failure;
+        failure.raiseException();
+    }
+
+protected:
+    Failure thrown_;
 };
+
+template <class T>
+T Awaiter<T>::await_resume() {
+    Slot slot;
+    if (deferred_.state_ == Deferred<T>::State::core)
+        deferred_.core_->takeResult(slot);
+    else
+        deferred_.moveInto(slot);
+    if (slot.kind() == Slot::Kind::failure) promise_->raise(slot.failure(), where_);
+    if constexpr (!std::is_void_v<T>) return std::move(slot.value<T>());
+}
 
 template <class T, class Self>
 class PromiseOf : public PromiseBase {
@@ -795,7 +807,7 @@ public:
         core_->frameCompleted();
         return {};
     }
-    void unhandled_exception() noexcept { core_->result.setFailure(Failure::current()); }
+    void unhandled_exception() noexcept { core_->result.setFailure(caughtAfter(thrown_)); }
 
 protected:
     Core* core_ = nullptr;
@@ -817,15 +829,6 @@ public:
 };
 
 }  // namespace detail
-
-template <class T>
-detail::Awaiter<T> Deferred<T>::operator co_await() && {
-    return detail::Awaiter<T>(std::move(*this));
-}
-template <class T>
-detail::Awaiter<T> Deferred<T>::operator co_await() & {
-    return detail::Awaiter<T>(std::move(*this));
-}
 
 /// A Deferred that has its value.
 template <class T>

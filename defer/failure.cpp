@@ -109,6 +109,11 @@ FailureData* handledException(const std::exception& exception) {
     return nullptr;
 }
 
+Failure caughtAfter(const Failure& known) {
+    Failure caught = Failure::current();
+    return known && caught == known ? known : caught;
+}
+
 Failure caughtFailure() {
     try {
         throw;

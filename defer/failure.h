@@ -204,6 +204,8 @@ private:
 namespace detail {
 /// "std::out_of_range".
 BINE_EXPORT std::string readableName(const std::type_info& type);
+/// The exception being handled; with the places of `known`, if it is that one thrown again.
+BINE_EXPORT Failure caughtAfter(const Failure& known);
 /// The exception being handled as a Failure; a thread's forced unwinding (pthread_cancel) is let through. For barriers.
 BINE_EXPORT Failure caughtFailure();
 }  // namespace detail

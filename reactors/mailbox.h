@@ -33,6 +33,8 @@ public:
     int fd() const noexcept { return fd_; }
     /// How many calls wait; takes over what has been posted.
     std::size_t collect();
+    /// How many calls were taken over and wait.
+    std::size_t collected() const noexcept { return taken_.size(); }
     /// The oldest call. REQUIRES: collect() said there is one. Call acknowledge() before running it.
     Function<void()> take();
     /// Quietens the descriptor if no call is queued. For a turn that has seen to everything else that wake() may have been for.

@@ -30,6 +30,19 @@ struct SystemTrigger;
 /// The three steps of a system event.
 enum class Phase { before, during, after };
 
+/// A phase, by value or by Twisted's name for it, and the place in the source that names it. Another word throws std::invalid_argument.
+class BINE_EXPORT PhaseName {
+public:
+    PhaseName(Phase phase, std::source_location where = std::source_location::current()) : phase_(phase), where_(where) {}
+    PhaseName(const char* name, std::source_location where = std::source_location::current());
+    Phase phase() const { return phase_; }
+    std::source_location where() const { return where_; }
+
+private:
+    Phase phase_;
+    std::source_location where_;
+};
+
 /// A registered system event trigger, for removal. Copies mean the same trigger.
 class SystemEventTrigger {
 public:
@@ -81,13 +94,8 @@ public:
 
     /// Calls f once when the event reaches the phase. Exceptions are logged, the other triggers still run.
     template <class F, class... Args>
-    SystemEventTrigger addSystemEventTrigger(Phase phase, EventName event, F&& f, Args&&... args) {
-        return addTrigger(phase, event.name(), triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), event.where());
-    }
-    /// Twisted's spelling of the phase: "before", "during", "after". Another word throws std::invalid_argument.
-    template <class F, class... Args>
-    SystemEventTrigger addSystemEventTrigger(std::string_view phase, EventName event, F&& f, Args&&... args) {
-        return addTrigger(phaseByName(phase), event.name(), triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), event.where());
+    SystemEventTrigger addSystemEventTrigger(PhaseName phase, std::string_view event, F&& f, Args&&... args) {
+        return addTrigger(phase.phase(), event, triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), phase.where());
     }
     /// The trigger will not run. Throws std::invalid_argument if it already ran, was removed before, or belongs to another reactor.
     virtual void removeSystemEventTrigger(const SystemEventTrigger& trigger) = 0;
@@ -96,7 +104,7 @@ public:
     /// Calls f once running: now if it is running, else after the startup, in the order of the calls.
     template <class F, class... Args>
     void callWhenRunning(F&& f, Args&&... args) {
-        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>&...>>::value,
+        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::value,
                       "callWhenRunning cannot wait for a Deferred");
         if constexpr (sizeof...(Args) == 0)
             whenRunning(Function<void()>(std::forward<F>(f)));
@@ -146,10 +154,9 @@ protected:
     virtual void storeService(std::type_index interface, std::shared_ptr<void> service) = 0;
 
 private:
-    static Phase phaseByName(std::string_view name);
     template <class F, class... Args>
     static TriggerFunction triggerFunction(F&& f, Args&&... args) {
-        using Returned = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>&...>;
+        using Returned = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>;
         return [f = std::decay_t<F>(std::forward<F>(f)), ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable -> Deferred<void> {
             if constexpr (detail::IsDeferred<Returned>::value) {
                 return std::move(f)(std::move(args)...).addCallback([](auto&&...) {});

@@ -14,11 +14,14 @@ using Life = ReactorCore::Life;
 
 Reactor::~Reactor() = default;
 
-Phase Reactor::phaseByName(std::string_view name) {
-    if (name == "before") return Phase::before;
-    if (name == "during") return Phase::during;
-    if (name == "after") return Phase::after;
-    throw std::invalid_argument("a phase is before, during or after, not '" + std::string(name) + "'");
+PhaseName::PhaseName(const char* name, std::source_location where) : phase_(Phase::before), where_(where) {
+    const std::string_view word(name ? name : "");
+    if (word == "during")
+        phase_ = Phase::during;
+    else if (word == "after")
+        phase_ = Phase::after;
+    else if (word != "before")
+        throw std::invalid_argument("a phase is before, during or after, not '" + std::string(word) + "'");
 }
 
 ReactorBase::ReactorBase(std::unique_ptr<detail::Poller> poller) : core_(new ReactorCore(*this, std::move(poller))) {}

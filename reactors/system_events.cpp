@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "bine/defer/errors.h"
 #include "bine/log/log.h"
 #include "bine/reactors/activity.h"
 
@@ -90,9 +91,11 @@ void SystemEvents::runBefore(const std::shared_ptr<Progress>& progress) {
             progress->waitingFor.push_back(trigger);
             std::weak_ptr<Progress> weak = progress;
             std::move(result).addBoth([weak, trigger](Result<void> outcome) {
-                if (outcome.isFailure())
-                    logger().failure(outcome.failure().exceptionPtr(), "Unhandled error in " + describe(*trigger));
                 const auto progress = weak.lock();
+                const bool awaited = progress && progress->home;
+                // After a crash, or past the deadline, nobody is left to tell that nobody will answer.
+                if (outcome.isFailure() && (awaited || !outcome.failure().check<AbandonedError, CancelledError>()))
+                    logger().failure(outcome.failure().exceptionPtr(), "Unhandled error in " + describe(*trigger));
                 if (!progress) return;
                 std::erase(progress->waitingFor, trigger);
                 if (progress->beforeIsOver && progress->waitingFor.empty() && progress->home) progress->home->runRest(progress);

@@ -492,7 +492,7 @@ private slots:
             note("returned");
         });
         scene.host.run();
-        QCOMPARE(QByteArray::fromStdString(order), QByteArray("before (open) during (open) lost (open) after (open) returned "));
+        QCOMPARE(QByteArray::fromStdString(order), QByteArray("before (open) lost (open) during (open) after (open) returned "));
         QVERIFY(!scene.reactor().running());
     }
 

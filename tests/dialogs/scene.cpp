@@ -108,7 +108,7 @@ Witness::Witness(bine::Reactor& reactor, RawPeer& peer, std::size_t bytes, std::
 
 // --- Scene
 
-Scene::Scene(bine::kit::ReactorHost& host) : host(host) {
+Scene::Scene(bine::kit::ReactorHost& host) : host(host), reactor_(host.reactor()) {
     port_ = bine::listenTCP(reactor(), 0, bine::Factory::make([this](const bine::Address&) -> std::shared_ptr<bine::Protocol> {
                                 if (expected_.empty()) return std::make_shared<Talker>();
                                 auto next = expected_.front();

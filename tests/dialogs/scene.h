@@ -95,7 +95,8 @@ public:
     Scene& operator=(const Scene&) = delete;
 
     bine::kit::ReactorHost& host;
-    bine::ReactorBase& reactor() { return host.reactor(); }
+    /// The one there was at the beginning, also while it dies; host.reactor() would make another.
+    bine::ReactorBase& reactor() { return reactor_; }
     bool spinUntil(const std::function<bool()>& done) { return host.spinUntil(done); }
     std::uint16_t port() const { return port_.getHost().port(); }
     bine::ListeningPort& listeningPort() { return port_; }
@@ -112,6 +113,7 @@ public:
     Line line();
 
 private:
+    bine::ReactorBase& reactor_;
     std::vector<std::shared_ptr<Talker>> expected_;
     bine::ListeningPort port_;
 };

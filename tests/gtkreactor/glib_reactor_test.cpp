@@ -227,10 +227,10 @@ private slots:
 
     void r249_attachedTheDestructorShutsDown() {
         QStringList phases;
+        bine::Resolver<> answer;
+        Loop loop;
         {
             GlibReactor reactor;
-            Loop loop;
-            bine::Resolver<> answer;
             reactor.addSystemEventTrigger("before", "shutdown", [&] {
                 reactor.callLater(5ms, [&] {
                     phases << "waited";
@@ -431,7 +431,10 @@ private slots:
         bool over = false;
         int iterations = 0;
         HostSource end(g_timeout_source_new(100), nullptr, [&] { return over = true, false; });
-        for (; !over; ++iterations) g_main_context_iteration(nullptr, TRUE);
+        while (!over) {
+            g_main_context_iteration(nullptr, TRUE);
+            ++iterations;
+        }
         QCOMPARE(reactor.stats().turns, turns);
         QVERIFY2(iterations < 10, qPrintable(QString::number(iterations)));
     }

@@ -103,7 +103,8 @@ private slots:
     void whatIsNoObjectIsRefused() {
         bine::ManualClock clock;
         auto call = clock.callLater(1s, [] {});
-        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, call.ownedBy(static_cast<GObject*>(nullptr)));
+        Window memory{};
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, call.ownedBy(memory));
     }
 
     void anObjectOwnsOnOneThread() {

@@ -86,7 +86,8 @@ HostObjects qtObjects() {
 }
 
 QtLoop::QtLoop() {
-    if (onMainThread()) application_ = std::make_unique<QCoreApplication>(argc_, argv_);
+    // A program with windows has made its QApplication already.
+    if (onMainThread() && !QCoreApplication::instance()) application_ = std::make_unique<QCoreApplication>(argc_, argv_);
     context_ = std::make_unique<QObject>();
 }
 
@@ -104,7 +105,7 @@ std::unique_ptr<ReactorBase> QtLoop::makeReactor() {
 }
 
 void QtLoop::run() {
-    if (application_) {
+    if (onMainThread()) {
         QCoreApplication::exec();
         return;
     }
@@ -115,7 +116,7 @@ void QtLoop::run() {
 }
 
 void QtLoop::quit() {
-    if (application_)
+    if (onMainThread())
         QCoreApplication::quit();
     else if (threadLoop_)
         threadLoop_->quit();

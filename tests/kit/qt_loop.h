@@ -10,7 +10,7 @@
 
 namespace bine::kit {
 
-/// On the main thread it makes the QCoreApplication; on another one it needs a QThread.
+/// On the main thread it makes the QCoreApplication, if there is none; on another one it needs a QThread.
 class QtLoop : public HostLoop {
 public:
     QtLoop();

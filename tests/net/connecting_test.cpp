@@ -209,7 +209,8 @@ private slots:
                 pair.client->lost() && c == factory->connector && c.state() == Connector::State::disconnected;
         };
         connectTCP(reactor, "127.0.0.1", pair.port.getHost().port(), factory);
-        QVERIFY(turnUntil(reactor, [&] { return pair.server->count("made") == 1; }));
+        QVERIFY(turnUntil(
+            reactor, [&] { return pair.server->count("made") == 1 && pair.client->count("made") == 1; }));
         factory->connector.disconnect();
         QVERIFY(turnUntil(reactor, [&] { return factory->lost.has_value(); }));
         QVERIFY(inOrder);
@@ -335,7 +336,8 @@ private slots:
         factory->build = [&](const Address&) { return pair.client; };
         auto scope = std::make_unique<Scope>();
         connectTCP(reactor, "127.0.0.1", pair.port.getHost().port(), factory).ownedBy(*scope);
-        QVERIFY(turnUntil(reactor, [&] { return pair.server->count("made") == 1; }));
+        QVERIFY(turnUntil(
+            reactor, [&] { return pair.server->count("made") == 1 && pair.client->count("made") == 1; }));
         scope.reset();
         QVERIFY(turnUntil(reactor, [&] { return pair.server->lost(); }));
         QVERIFY(pair.server->lostBy<ConnectionLost>());

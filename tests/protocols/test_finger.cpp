@@ -168,10 +168,10 @@ private Q_SLOTS:
         QVERIFY(asked.clock.getDelayedCalls().empty());
     }
     void badOptionsAreRefused() {
-        QVERIFY_EXCEPTION_THROWN(FingerOptions().timeout(0s), std::invalid_argument);
-        QVERIFY_EXCEPTION_THROWN(FingerServerOptions().timeout(-1s), std::invalid_argument);
-        QVERIFY_EXCEPTION_THROWN(FingerOptions().port(70000), InvalidAddressError);
-        QVERIFY_EXCEPTION_THROWN(FingerFactory(clock_, FingerFactory::Lookup()), std::invalid_argument);
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerOptions().timeout(0s));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerServerOptions().timeout(-1s));
+        QVERIFY_THROWS_EXCEPTION(InvalidAddressError, FingerOptions().port(70000));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerFactory(clock_, FingerFactory::Lookup()));
     }
 
     // --- The server

@@ -97,7 +97,7 @@ private Q_SLOTS:
                  std::string("[x][y]"));
     }
     void anEmptyDelimiterIsRefused() {
-        QVERIFY_EXCEPTION_THROWN(std::make_shared<Recorder>()->setDelimiter(""), std::invalid_argument);
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, std::make_shared<Recorder>()->setDelimiter(""));
     }
     void theDelimiterCanChangeBetweenTwoLines() {
         const auto prepare = [](Recorder& r) {
