@@ -209,10 +209,10 @@ void Core::dropReturner() noexcept {
 
 void Core::waitFor(Core& inner) {
     inner.handle_ = false;
-    if (&inner == this) {  // it would wait for ever
+    if (inner.waitsFor(*this)) {
         static const Logger log("bine.defer");
-        log.warn("A callback returned the Deferred that it is attached to");
-        result.setFailure(std::logic_error("a callback returned the Deferred that it is attached to"));
+        log.warn("A callback returned the Deferred that it is attached to, or one that waits for it");
+        result.setFailure(std::logic_error("a callback returned the Deferred that it is attached to, or one that waits for it"));
         inner.unref();
     } else if (dead_) {  // its owner died in the callback: what the callback began ends too
         inner.ownerDies();
@@ -227,6 +227,14 @@ void Core::waitFor(Core& inner) {
         inner.waiter_ = this;
         skipIdleWaiters();
     }
+}
+
+// Looked for from both ends, of which one is near whether chains are built from the inside or from the outside.
+bool Core::waitsFor(const Core& other) const noexcept {
+    const Core* down = this;
+    for (const Core* up = &other; down && up; down = down->waitingOn_, up = up->waiter_)
+        if (down == &other || up == this) return true;
+    return false;
 }
 
 // A loop written as "return again()" makes each chain wait for the next for ever. Those that only pass a result on are taken out.
@@ -499,19 +507,22 @@ void Core::frameCompleted() noexcept {
     if (result.kind() == Slot::Kind::failure) result.failure().addPlace(Passage::passedTo, created_);
 }
 
-void Core::awaitFrom(Core& inner) {
+bool Core::awaitFrom(Core& inner) {
+    if (inner.waitsFor(*this)) return false;
     // From here on the coroutine is suspended: it may be resumed, or destroyed, before this function returns.
     running_ = false;
     suspended_ = true;
     if (dead_) {  // the loop that resumed it destroys the frame; what it would wait for ends with it
         inner.ownerDies();
-        return inner.ownerDied();
+        inner.ownerDied();
+        return true;
     }
     inner.handle_ = false;
     waitingOn_ = &inner;
     inner.ref();
     inner.waiter_ = this;
     ref();
+    return true;
 }
 
 void Core::resume() {

@@ -149,7 +149,8 @@ public:
     /// From within a stage: this chain goes on with the result of `inner`, whose handle's reference and consumer's role pass over.
     void waitFor(Core& inner);
     /// From a coroutine's await: the coroutine of `this` resumes when `inner` has its result. `inner` keeps its reference with the awaiter.
-    void awaitFrom(Core& inner);
+    /// False if `inner` itself waits for this coroutine: it would wait for ever.
+    bool awaitFrom(Core& inner);
 
     // --- The producer's end.
 
@@ -208,6 +209,7 @@ private:
     void finish(RunList& list) noexcept;
     void dropReturner() noexcept;
     void skipIdleWaiters() noexcept;
+    bool waitsFor(const Core& other) const noexcept;
     void dropResult() noexcept;
     void cancelHere();
     void ownerDies() noexcept;

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <source_location>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -731,8 +732,12 @@ public:
 
     bool await_ready() const noexcept { return deferred_.state_ != Deferred<T>::State::core || deferred_.core_->settled(); }
     template <std::derived_from<PromiseBase> P>
-    void await_suspend(std::coroutine_handle<P> coroutine) {
-        Core::ofFrame(coroutine.address()).awaitFrom(*deferred_.core_);
+    bool await_suspend(std::coroutine_handle<P> coroutine) {
+        if (Core::ofFrame(coroutine.address()).awaitFrom(*deferred_.core_)) return true;
+        Slot slot;
+        slot.setFailure(std::logic_error("a coroutine awaited a Deferred that waits for that coroutine"));
+        deferred_ = Deferred<T>::settled(slot);
+        return false;
     }
     T await_resume();
 

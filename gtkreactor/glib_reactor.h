@@ -46,7 +46,8 @@ public:
     /// Attached to `context` (null: the thread's default one, else the global default), which it keeps a
     /// reference to, and started by the context's first turn. Throws NoHostLoop if another thread runs it.
     explicit GlibReactor(GMainContext* context = nullptr, Options options = Options());
-    /// Shuts down if that has not happened, within the deadline, without iterating the context. Allowed in any callback.
+    /// Shuts down if that has not happened, within the deadline, without iterating the context. Allowed in any
+    /// callback.
     ~GlibReactor() override;
 
     /// Runs a loop on the context until stop() or crash(), or until somebody quits mainLoop(): then the shutdown

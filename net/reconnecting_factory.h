@@ -44,8 +44,8 @@ public:
 
     /// Forgets the failures so far: to be called when a connection has proved good.
     void resetDelay();
-    /// No more attempts: cancels the one that waits and the one that is under way. While connected: no attempt
-    /// after the loss.
+    /// No more attempts: cancels the one that waits and the one that is under way. While connected: no
+    /// attempt after the loss.
     void stopTrying();
     bool trying() const noexcept { return trying_; }
     int retries() const noexcept { return retries_; }

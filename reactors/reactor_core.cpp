@@ -143,7 +143,17 @@ void ReactorCore::runImmediate(Turn& turn) {
     }
 }
 
+// The reactor's own descriptors are wake-ups and nothing else (timers are taken by the clock): they may not be what a turn's one event goes to.
+std::size_t ReactorCore::withoutWakeUps(Batch& batch, std::size_t n) {
+    const auto end = std::remove_if(batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(n), [this](const PollEvent& event) {
+        if (event.token == kWakeToken) acknowledgeWake();
+        return event.token == kWakeToken || event.token == kTimerToken;
+    });
+    return static_cast<std::size_t>(end - batch.begin());
+}
+
 void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
+    n = withoutWakeUps(batch, n);
     order(batch, n);
     lastTurnCut_ = false;
     for (std::size_t i = 0; i < n; ++i) {
@@ -178,8 +188,6 @@ void ReactorCore::order(Batch& batch, std::size_t n) {
 }
 
 void ReactorCore::serve(const PollEvent& event) {
-    if (event.token == kWakeToken) return acknowledgeWake();
-    if (event.token == kTimerToken) return;  // a wake-up only: timers are taken by the clock
     const auto at = static_cast<std::uint32_t>(event.token);
     if (at >= slots_.size() || slots_[at].generation != event.token >> 32 || !slots_[at].handler) return;
     const std::shared_ptr<IoHandler> handler = slots_[at].handler;

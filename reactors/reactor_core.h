@@ -124,6 +124,7 @@ private:
     void runTimers(Turn& turn);
     void runCalls(Turn& turn);
     void runImmediate(Turn& turn);
+    std::size_t withoutWakeUps(Batch& batch, std::size_t n);
     void runIo(Turn& turn, Batch& batch, std::size_t n);
     void serve(const PollEvent& event);
     void order(Batch& batch, std::size_t n);

@@ -329,9 +329,9 @@ private slots:
         // A worker that ends after the connections have: were the threads stopped first, they would be waited for until the deadline.
         reactor().callWhenRunning([&] {
             bine::deferToThread(reactor(), [&] {
+                reactor().callFromThread([&] { reactor().stop(); });
                 while (!disconnected) std::this_thread::yield();
             });
-            reactor().stop();
         });
         reactor().addSystemEventTrigger("before", "shutdown", [&] { steps.add(wire.open() ? "open" : "closed"); });
         reactor().addSystemEventTrigger("during", "shutdown", [&] { steps.add(reactor().threadPool().threads() == 0 ? "no threads" : "threads"); });
@@ -340,16 +340,19 @@ private slots:
     }
 
     void r031_aWorkerThatIsStuckIsLoggedAndLeft() {
-        std::atomic<bool> go{false};
+        std::atomic<bool> go{false}, done{false};
         reactor().setShutdownDeadline(20ms);
         reactor().callWhenRunning([&] {
             bine::deferToThread(reactor(), [&] {
+                reactor().callFromThread([&] { reactor().stop(); });
                 while (!go) std::this_thread::yield();
+                done = true;
             });
-            reactor().stop();
         });
         run();
+        QVERIFY(!done);
         go = true;
+        while (!done) std::this_thread::yield();
         QCOMPARE(loggedErrors().size(), std::size_t(1));
     }
 

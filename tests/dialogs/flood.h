@@ -14,12 +14,14 @@ namespace dialogs {
 class Flood {
 public:
     Flood(Scene& scene, int connections, std::chrono::nanoseconds work) : scene_(scene), work_(work) {
-        for (int i = 0; i < connections; ++i) lines_.push_back(scene.line());
+        for (int i = 0; i < connections; ++i)
+            lines_.push_back(scene.line());
         served_.assign(lines_.size(), 0);
         longestGap_.assign(lines_.size(), 0);
     }
     ~Flood() {
-        for (auto& line : lines_) line.talker->onData = nullptr;
+        for (auto& line : lines_)
+            line.talker->onData = nullptr;
     }
     Flood(const Flood&) = delete;
     Flood& operator=(const Flood&) = delete;
@@ -35,7 +37,8 @@ public:
     /// The most callbacks that passed between two of the same connection, the time since its last one counted too.
     std::size_t longestGap() const {
         std::size_t longest = 0;
-        for (std::size_t i = 0; i < lines_.size(); ++i) longest = std::max({longest, longestGap_[i], callbacks_ - served_[i]});
+        for (std::size_t i = 0; i < lines_.size(); ++i)
+            longest = std::max({longest, longestGap_[i], callbacks_ - served_[i]});
         return longest;
     }
     std::size_t mostInATurn() const { return mostInATurn_; }
@@ -58,7 +61,8 @@ private:
         ++callbacks_;
         longestGap_[i] = std::max(longestGap_[i], callbacks_ - served_[i]);
         served_[i] = callbacks_;
-        if (inCallback) inCallback();
+        if (inCallback)
+            inCallback();
         lines_[i].talker->data.clear();
         lines_[i].peer->send("x");
         burn(work_);
@@ -78,4 +82,4 @@ private:
     std::chrono::nanoseconds turnBegan_{}, longestTurn_{}, longestCallback_{};
 };
 
-}  // namespace dialogs
+} // namespace dialogs

@@ -1,7 +1,7 @@
 // GTK 4's modal windows, on a display: a nested g_main_loop_run(); and a window that goes on drawing while
 // connections flood the program.
 
-#include <gtk/gtk.h>  // before Qt's headers, which make macros of names that it uses
+#include <gtk/gtk.h> // before Qt's headers, which make macros of names that it uses
 
 #include <QtTest/QtTest>
 
@@ -30,7 +30,8 @@ public:
         gtk_window_set_modal(GTK_WINDOW(window_), TRUE);
         button_ = gtk_button_new_with_label("Send");
         gtk_window_set_child(GTK_WINDOW(window_), button_);
-        if (clicked) g_signal_connect_swapped(button_, "clicked", G_CALLBACK(&ModalWindow::pressed), this);
+        if (clicked)
+            g_signal_connect_swapped(button_, "clicked", G_CALLBACK(&ModalWindow::pressed), this);
         gtk_window_present(GTK_WINDOW(window_));
         bool tooLong = false;
         const auto limit = std::chrono::ceil<std::chrono::milliseconds>(bine::kit::safetyLimit()).count();
@@ -59,7 +60,8 @@ public:
     }
     /// As the mouse does it.
     void click() {
-        if (window_) g_signal_emit_by_name(button_, "clicked");
+        if (window_)
+            g_signal_emit_by_name(button_, "clicked");
     }
     std::function<void()> clicked;
     bool wasVisible = false;
@@ -105,7 +107,7 @@ private:
     int frames_ = 0;
 };
 
-}  // namespace
+} // namespace
 
 class GtkDialogsTest : public bine::kit::ReactorTest {
     Q_OBJECT
@@ -113,6 +115,7 @@ class GtkDialogsTest : public bine::kit::ReactorTest {
 private slots:
     // What a process makes once: the display's connection, fonts, threads of GIO, a port's spare descriptor.
     void initTestCase() {
+        toolkitComesAndGoes();
         bine::kit::ReactorHost host;
         Scene scene(host);
         Others others(scene);
@@ -127,7 +130,8 @@ private slots:
 
     void r245_r260_r267_aModalWindowHoldsNobodyUp_data() {
         QTest::addColumn<Kind>("kind");
-        for (const Kind kind : kinds()) QTest::newRow(nameOf(kind)) << kind;
+        for (const Kind kind : kinds())
+            QTest::newRow(nameOf(kind)) << kind;
     }
     void r245_r260_r267_aModalWindowHoldsNobodyUp() {
         QFETCH(Kind, kind);
@@ -140,7 +144,8 @@ private slots:
             while (!visible) {
                 wentOn = others.execWhileTheyGoOn(window);
                 visible = window.wasVisible;
-                if (!wentOn) break;
+                if (!wentOn)
+                    break;
             }
             returned = true;
         });
@@ -158,7 +163,8 @@ private slots:
         bool ended = false;
         window.clicked = [&] { line.talker->transport().write("clicked"); };
         line.talker->onData = [&](Talker& talker, std::string_view) {
-            if (ended) return;
+            if (ended)
+                return;
             talker.transport().write("asked,");
             line.peer->send(" more");
             witness = std::make_unique<Witness>(scene.reactor(), *line.peer, 13, [&](Witness::Seen what) {
@@ -239,7 +245,8 @@ private slots:
                 returned = true;
             };
             line.peer->send("x");
-            while (!returned) g_main_context_iteration(nullptr, TRUE);
+            while (!returned)
+                g_main_context_iteration(nullptr, TRUE);
             QVERIFY(line.talker->lost());
         }
     }
@@ -252,24 +259,28 @@ private slots:
         std::uint64_t last = 0, longest = 0;
         const Animation animation([&] {
             const auto turns = reactor().stats().turns;
-            if (frames++ > 5) longest = std::max(longest, turns - last);
+            if (frames++ > 5)
+                longest = std::max(longest, turns - last);
             last = turns;
         });
         QVERIFY(scene.spinUntil([&] { return frames > 0; }));
         flood.begin();
         QVERIFY(scene.spinUntil([&] { return frames >= 60 && flood.callbacks() >= 2000; }));
-        qInfo("%d frames, %zu callbacks, %llu turns between frames at most", frames, flood.callbacks(), static_cast<unsigned long long>(longest));
+        qInfo("%d frames, %zu callbacks, %llu turns between frames at most", frames, flood.callbacks(),
+              static_cast<unsigned long long>(longest));
         QVERIFY2(longest <= 32, qPrintable(QString("%1 turns between two frames").arg(longest)));
         // A turn that has waited gets up to 4 ms.
         const auto allowed = std::chrono::nanoseconds(4ms) + flood.longestCallback() + 500us;
-        QVERIFY2(flood.longestTurn() <= allowed, qPrintable(QString("a turn took %1 us").arg(flood.longestTurn() / 1us)));
+        QVERIFY2(flood.longestTurn() <= allowed,
+                 qPrintable(QString("a turn took %1 us").arg(flood.longestTurn() / 1us)));
         QVERIFY(flood.longestGap() <= 2 * flood.size());
     }
 };
 
 int main(int argc, char** argv) {
     g_setenv("BINE_REACTOR", "glib", TRUE);
-    if (!gtk_init_check()) return 77;  // no display: skipped
+    if (!gtk_init_check())
+        return 77; // no display: skipped
     return bine::kit::runTests<GtkDialogsTest>(argc, argv);
 }
 #include "gtk_dialogs_test.moc"

@@ -31,10 +31,13 @@ public:
 
     bool exec() override {
         bool tooLong = false;
-        QTimer::singleShot(std::chrono::ceil<std::chrono::milliseconds>(bine::kit::safetyLimit()), &window, [&] {
+        QTimer limit;
+        limit.setSingleShot(true);
+        QObject::connect(&limit, &QTimer::timeout, &window, [&] {
             tooLong = true;
             window.close();
         });
+        limit.start(std::chrono::ceil<std::chrono::milliseconds>(bine::kit::safetyLimit()));
         run();
         return !tooLong;
     }
@@ -66,7 +69,7 @@ class MessageLoop final : public WindowLoop<QMessageBox> {
 
 enum class Window { dialog, message, menu };
 
-}  // namespace
+} // namespace
 
 Q_DECLARE_METATYPE(Window)
 
@@ -79,12 +82,14 @@ bool openWhile(Others& others, Window window, bool& visible) {
         visible = loop.wasVisible;
         return wentOn;
     };
-    if (window == Window::dialog) return open(WindowLoop<QDialog>());
-    if (window == Window::message) return open(MessageLoop());
+    if (window == Window::dialog)
+        return open(WindowLoop<QDialog>());
+    if (window == Window::message)
+        return open(MessageLoop());
     return open(MenuLoop());
 }
 
-}  // namespace
+} // namespace
 
 class QtDialogsTest : public bine::kit::ReactorTest {
     Q_OBJECT
@@ -92,11 +97,13 @@ class QtDialogsTest : public bine::kit::ReactorTest {
 private slots:
     // What a process makes once: the platform's threads and descriptors, a port's spare descriptor.
     void initTestCase() {
+        toolkitComesAndGoes();
         bine::kit::ReactorHost host;
         Scene scene(host);
         Others others(scene);
         bool visible = false;
-        for (const Window window : {Window::dialog, Window::message, Window::menu}) openWhile(others, window, visible);
+        for (const Window window : {Window::dialog, Window::message, Window::menu})
+            openWhile(others, window, visible);
     }
 
     void r259_theDispatcherIsTheOneThatIsTested() {
@@ -107,9 +114,11 @@ private slots:
     void r245_r259_r267_windowsHoldNobodyUp_data() {
         QTest::addColumn<Window>("window");
         QTest::addColumn<Kind>("kind");
-        const std::pair<Window, const char*> windows[] = {{Window::dialog, "QDialog"}, {Window::message, "QMessageBox"}, {Window::menu, "QMenu"}};
+        const std::pair<Window, const char*> windows[] = {
+            {Window::dialog, "QDialog"}, {Window::message, "QMessageBox"}, {Window::menu, "QMenu"}};
         for (const auto& [window, name] : windows)
-            for (const Kind kind : kinds()) QTest::addRow("%s in %s", name, nameOf(kind)) << window << kind;
+            for (const Kind kind : kinds())
+                QTest::addRow("%s in %s", name, nameOf(kind)) << window << kind;
     }
     void r245_r259_r267_windowsHoldNobodyUp() {
         QFETCH(Window, window);
@@ -136,9 +145,11 @@ private slots:
         std::unique_ptr<Witness> witness;
         std::string seen, heardInside;
         bool ended = false;
-        QObject::connect(button, &QPushButton::clicked, &loop.window, [&] { line.talker->transport().write("clicked"); });
+        QObject::connect(button, &QPushButton::clicked, &loop.window,
+                         [&] { line.talker->transport().write("clicked"); });
         line.talker->onData = [&](Talker& talker, std::string_view) {
-            if (ended) return;
+            if (ended)
+                return;
             talker.transport().write("asked,");
             line.peer->send(" more");
             witness = std::make_unique<Witness>(scene.reactor(), *line.peer, 13, [&](Witness::Seen what) {
@@ -187,7 +198,8 @@ private slots:
         reactor().crash();
         WindowLoop<QDialog> loop;
         bool openAtShutdown = false, returned = false;
-        reactor().addSystemEventTrigger("during", "shutdown", [&] { openAtShutdown = loop.window.isVisible(); });
+        reactor().addSystemEventTrigger("during", "shutdown",
+                                        [&] { openAtShutdown = loop.window.isVisible(); });
         inCallback(scene, Kind::dataReceived, [&] {
             QTimer::singleShot(20ms, &loop.window, [&] { reactor().stop(); });
             loop.exec();
@@ -219,9 +231,11 @@ private slots:
         auto line = scene.line();
         line.peer->send("one");
         const auto before = reactor().stats().turns;
-        for (int i = 0; i < 1000; ++i) QCoreApplication::processEvents(QEventLoop::ExcludeSocketNotifiers);
+        for (int i = 0; i < 1000; ++i)
+            QCoreApplication::processEvents(QEventLoop::ExcludeSocketNotifiers);
         // Qt's own dispatcher delays it; its GLib dispatcher does not know of the flag.
-        if (qEnvironmentVariableIsSet("QT_NO_GLIB")) QVERIFY(line.talker->data.empty());
+        if (qEnvironmentVariableIsSet("QT_NO_GLIB"))
+            QVERIFY(line.talker->data.empty());
         QVERIFY(reactor().stats().turns - before <= 10);
         QVERIFY(scene.spinUntil([&] { return line.talker->data == "one"; }));
     }
@@ -234,10 +248,12 @@ private slots:
         std::unique_ptr<Witness> witness;
         line.talker->onData = [&](Talker& talker, std::string_view) {
             talker.transport().write("before");
-            witness = std::make_unique<Witness>(scene.reactor(), *line.peer, 6, [&](Witness::Seen what) { seen = what.data == "before"; });
+            witness = std::make_unique<Witness>(scene.reactor(), *line.peer, 6,
+                                                [&](Witness::Seen what) { seen = what.data == "before"; });
             const auto limit = std::chrono::steady_clock::now() + bine::kit::safetyLimit();
             while (!seen && std::chrono::steady_clock::now() < limit) {
-                QMetaObject::invokeMethod(this, [] {}, Qt::QueuedConnection);
+                QMetaObject::invokeMethod(
+                    this, [] {}, Qt::QueuedConnection);
                 QCoreApplication::processEvents();
             }
         };
@@ -250,7 +266,8 @@ private slots:
         Others others(scene);
         const auto notifiers = [&] {
             int n = 0;
-            for (const auto& object : host().hostObjects()) n += object.starts_with("notifier for descriptor");
+            for (const auto& object : host().hostObjects())
+                n += object.starts_with("notifier for descriptor");
             return n;
         };
         const int before = notifiers();
@@ -281,7 +298,8 @@ private slots:
                 returned = true;
             };
             line.peer->send("x");
-            for (int turn = 0; !returned && turn < 100000; ++turn) QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
+            for (int turn = 0; !returned && turn < 100000; ++turn)
+                QCoreApplication::processEvents(QEventLoop::WaitForMoreEvents);
             QVERIFY(returned);
             QVERIFY(line.talker->lost());
         }

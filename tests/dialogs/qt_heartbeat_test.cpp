@@ -30,13 +30,14 @@ private:
     int frames_ = 0;
 };
 
-}  // namespace
+} // namespace
 
 class QtHeartbeatTest : public bine::kit::ReactorTest {
     Q_OBJECT
 
 private slots:
     void initTestCase() {
+        toolkitComesAndGoes();
         bine::kit::ReactorHost host;
         Scene scene(host);
         Picture picture([] {});
@@ -52,7 +53,8 @@ private slots:
         std::uint64_t last = 0, longest = 0;
         Picture picture([&] {
             const auto turns = reactor().stats().turns;
-            if (frames++ > 5) longest = std::max(longest, turns - last);  // the first ones are the window's being shown
+            if (frames++ > 5)
+                longest = std::max(longest, turns - last); // the first ones are the window's being shown
             last = turns;
         });
         picture.show();
@@ -66,11 +68,14 @@ private slots:
         QVERIFY(scene.spinUntil([&] { return frames > 0; }));
         flood.begin();
         QVERIFY(scene.spinUntil([&] { return frames >= 60 && flood.callbacks() >= 2000; }));
-        qInfo("%d ticks, %d frames, %zu callbacks, %llu turns between frames at most", ticks, frames, flood.callbacks(), static_cast<unsigned long long>(longest));
+        qInfo("%d ticks, %d frames, %zu callbacks, %llu turns between frames at most", ticks, frames,
+              flood.callbacks(), static_cast<unsigned long long>(longest));
         QVERIFY2(longest <= 32, qPrintable(QString("%1 turns between two frames").arg(longest)));
-        QVERIFY2(flood.mostInATurn() <= 21, qPrintable(QString("%1 callbacks in a turn").arg(flood.mostInATurn())));
+        QVERIFY2(flood.mostInATurn() <= 21,
+                 qPrintable(QString("%1 callbacks in a turn").arg(flood.mostInATurn())));
         const auto allowed = std::chrono::nanoseconds(1ms) + flood.longestCallback() + 500us;
-        QVERIFY2(flood.longestTurn() <= allowed, qPrintable(QString("a turn took %1 us").arg(flood.longestTurn() / 1us)));
+        QVERIFY2(flood.longestTurn() <= allowed,
+                 qPrintable(QString("a turn took %1 us").arg(flood.longestTurn() / 1us)));
         QVERIFY(flood.longestGap() <= 2 * flood.size());
     }
 };

@@ -17,7 +17,7 @@ namespace {
 
 [[noreturn]] void failed(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
 
-}  // namespace
+} // namespace
 
 // --- Talker
 
@@ -25,37 +25,44 @@ template <class F>
 void Talker::heard(const char* what, F&& f) {
     struct Depth {
         Talker& talker;
-        explicit Depth(Talker& talker) : talker(talker) { talker.deepest = std::max(talker.deepest, ++talker.depth_); }
+        explicit Depth(Talker& talker) : talker(talker) {
+            talker.deepest = std::max(talker.deepest, ++talker.depth_);
+        }
         ~Depth() { --talker.depth_; }
     } inside(*this);
-    if (events.empty() || events.back() != what) events.push_back(what);
+    if (events.empty() || events.back() != what)
+        events.push_back(what);
     f();
 }
 
 void Talker::connectionMade() {
     heard("made", [&] {
-        if (onMade) onMade(*this);
+        if (onMade)
+            onMade(*this);
     });
 }
 
 void Talker::dataReceived(std::string_view bytes) {
     heard("data", [&] {
         data += bytes;
-        if (onData) onData(*this, bytes);
+        if (onData)
+            onData(*this, bytes);
     });
 }
 
 void Talker::connectionLost(const Failure& why) {
     heard("lost", [&] {
         reason = why;
-        if (onLost) onLost(*this);
+        if (onLost)
+            onLost(*this);
     });
 }
 
 // --- Peers
 
 RawPeer::RawPeer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    if (fd_ < 0) failed("socket");
+    if (fd_ < 0)
+        failed("socket");
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -69,7 +76,8 @@ RawPeer::RawPeer(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_
 void RawPeer::send(std::string_view data) const {
     while (!data.empty()) {
         const ssize_t n = ::send(fd_, data.data(), data.size(), MSG_NOSIGNAL);
-        if (n < 0) failed("send");
+        if (n < 0)
+            failed("send");
         data.remove_prefix(static_cast<std::size_t>(n));
     }
 }
@@ -77,7 +85,8 @@ void RawPeer::send(std::string_view data) const {
 void RawPeer::endWriting() const { ::shutdown(fd_, SHUT_WR); }
 
 void RawPeer::close() {
-    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+    if (fd_ >= 0)
+        ::close(std::exchange(fd_, -1));
 }
 
 void RawPeer::reset() {
@@ -94,7 +103,8 @@ Witness::Witness(bine::Reactor& reactor, RawPeer& peer, std::size_t bytes, std::
           Seen seen;
           std::vector<char> buffer(65536);
           while (seen.data.size() < bytes) {
-              const ssize_t n = ::recv(fd, buffer.data(), std::min(buffer.size(), bytes - seen.data.size()), 0);
+              const ssize_t n =
+                  ::recv(fd, buffer.data(), std::min(buffer.size(), bytes - seen.data.size()), 0);
               if (n > 0) {
                   seen.data.append(buffer.data(), static_cast<std::size_t>(n));
                   continue;
@@ -109,13 +119,15 @@ Witness::Witness(bine::Reactor& reactor, RawPeer& peer, std::size_t bytes, std::
 // --- Scene
 
 Scene::Scene(bine::kit::ReactorHost& host) : host(host), reactor_(host.reactor()) {
-    port_ = bine::listenTCP(reactor(), 0, bine::Factory::make([this](const bine::Address&) -> std::shared_ptr<bine::Protocol> {
-                                if (expected_.empty()) return std::make_shared<Talker>();
-                                auto next = expected_.front();
-                                expected_.erase(expected_.begin());
-                                return next;
-                            }),
-                            bine::TCPServerOptions().interface("127.0.0.1").backlog(1000));
+    port_ = bine::listenTCP(
+        reactor(), 0, bine::Factory::make([this](const bine::Address&) -> std::shared_ptr<bine::Protocol> {
+            if (expected_.empty())
+                return std::make_shared<Talker>();
+            auto next = expected_.front();
+            expected_.erase(expected_.begin());
+            return next;
+        }),
+        bine::TCPServerOptions().interface("127.0.0.1").backlog(1000));
 }
 
 Scene::~Scene() { host.destroyReactor(); }
@@ -130,22 +142,26 @@ Scene::Line Scene::dial() {
 
 Scene::Line Scene::line() {
     Line line = dial();
-    if (!spinUntil([&] { return !line.talker->events.empty(); })) throw std::runtime_error("the connection was not made");
+    if (!spinUntil([&] { return !line.talker->events.empty(); }))
+        throw std::runtime_error("the connection was not made");
     return line;
 }
 
 // --- Callbacks
 
 const std::vector<Kind>& kinds() {
-    static const std::vector<Kind> all = {Kind::connectionMade, Kind::dataReceived, Kind::connectionLost, Kind::connectingFailed,
-                                          Kind::producer,       Kind::timer,        Kind::immediate,      Kind::threadCall,
-                                          Kind::deferred,       Kind::coroutine,    Kind::hostTimer};
+    static const std::vector<Kind> all = {Kind::connectionMade,   Kind::dataReceived, Kind::connectionLost,
+                                          Kind::connectingFailed, Kind::producer,     Kind::timer,
+                                          Kind::immediate,        Kind::threadCall,   Kind::deferred,
+                                          Kind::coroutine,        Kind::hostTimer};
     return all;
 }
 
 const char* nameOf(Kind kind) {
-    static constexpr const char* names[] = {"connectionMade", "dataReceived", "connectionLost", "connecting failed", "producer", "timer",
-                                            "zero-delay call", "callFromThread", "Deferred", "coroutine", "the host's timer"};
+    static constexpr const char* names[] = {"connectionMade",    "dataReceived",    "connectionLost",
+                                            "connecting failed", "producer",        "timer",
+                                            "zero-delay call",   "callFromThread",  "Deferred",
+                                            "coroutine",         "the host's timer"};
     return names[static_cast<int>(kind)];
 }
 
@@ -204,13 +220,17 @@ void inConnection(Scene& scene, Kind kind, std::function<void()> f) {
         mine();
     };
     switch (kind) {
-    case Kind::connectionMade: talker.onMade = [once, line](Talker&) { once(); }; break;
+    case Kind::connectionMade:
+        talker.onMade = [once, line](Talker&) { once(); };
+        break;
     case Kind::dataReceived:
         talker.onData = [once, line](Talker&, std::string_view) { once(); };
         line->peer->send("x");
         break;
     case Kind::producer:
-        talker.onMade = [once, line](Talker& t) { t.transport().registerProducer(std::make_shared<Pulled>(t, once), false); };
+        talker.onMade = [once, line](Talker& t) {
+            t.transport().registerProducer(std::make_shared<Pulled>(t, once), false);
+        };
         break;
     default:
         talker.onLost = [once](Talker&) { once(); };
@@ -226,7 +246,7 @@ Deferred<> resume(Deferred<> when, std::function<void()> f) {
     f();
 }
 
-}  // namespace
+} // namespace
 
 void inCallback(Scene& scene, Kind kind, std::function<void()> f) {
     bine::Reactor& reactor = scene.reactor();
@@ -235,9 +255,15 @@ void inCallback(Scene& scene, Kind kind, std::function<void()> f) {
     case Kind::connectingFailed:
         bine::connectTCP(reactor, "127.0.0.1", closedPort(), std::make_shared<NeverConnected>(std::move(f)));
         return;
-    case Kind::timer: reactor.callLater(1ms, std::move(f)); return;
-    case Kind::immediate: reactor.callLater(0ms, std::move(f)); return;
-    case Kind::threadCall: std::thread([&] { reactor.callFromThread(std::move(f)); }).join(); return;
+    case Kind::timer:
+        reactor.callLater(1ms, std::move(f));
+        return;
+    case Kind::immediate:
+        reactor.callLater(0ms, std::move(f));
+        return;
+    case Kind::threadCall:
+        std::thread([&] { reactor.callFromThread(std::move(f)); }).join();
+        return;
     case Kind::deferred:
         resolver->deferred().addCallback(std::move(f));
         reactor.callLater(1ms, [resolver] { resolver->callback(); });
@@ -246,15 +272,19 @@ void inCallback(Scene& scene, Kind kind, std::function<void()> f) {
         resume(resolver->deferred(), std::move(f));
         reactor.callLater(1ms, [resolver] { resolver->callback(); });
         return;
-    case Kind::hostTimer: scene.host.hostTimer(1ms, std::move(f)); return;
-    default: inConnection(scene, kind, std::move(f));
+    case Kind::hostTimer:
+        scene.host.hostTimer(1ms, std::move(f));
+        return;
+    default:
+        inConnection(scene, kind, std::move(f));
     }
 }
 
 // --- Others
 
 Others::Others(Scene& scene) : scene_(scene) {
-    for (const Work work : {connection0, connection1, connection2}) playPingPong(work);
+    for (const Work work : {connection0, connection1, connection2})
+        playPingPong(work);
     tick();
     again();
     resolve();
@@ -278,12 +308,14 @@ Others::~Others() {
 void Others::did(Work work) {
     ++counts_[work];
     for (Wait* wait : waits_)
-        if (wentOn(*wait)) wait->loop.quit();
+        if (wentOn(*wait))
+            wait->loop.quit();
 }
 
 bool Others::wentOn(const Wait& wait) const {
     for (int work = 0; work < works; ++work)
-        if (counts_[work] < wait.from[work] + wait.times) return false;
+        if (counts_[work] < wait.from[work] + wait.times)
+            return false;
     return true;
 }
 
@@ -301,9 +333,11 @@ bool Others::execWhileTheyGoOn(bine::kit::NestedLoop& loop, int times) {
 }
 
 std::string Others::text() const {
-    static constexpr const char* names[] = {"connection 0", "connection 1", "connection 2", "timers", "zero-delay calls", "thread calls", "Deferreds", "coroutine"};
+    static constexpr const char* names[] = {"connection 0",     "connection 1", "connection 2", "timers",
+                                            "zero-delay calls", "thread calls", "Deferreds",    "coroutine"};
     std::string text;
-    for (int work = 0; work < works; ++work) text += std::string(text.empty() ? "" : ", ") + names[work] + " " + std::to_string(counts_[work]);
+    for (int work = 0; work < works; ++work)
+        text += std::string(text.empty() ? "" : ", ") + names[work] + " " + std::to_string(counts_[work]);
     return text;
 }
 
@@ -317,7 +351,8 @@ void Others::playPingPong(Work work) {
         did(work);
         talker.transport().write("ping");
     };
-    bine::connectProtocol(scene_.reactor(), "127.0.0.1", scene_.port(), client).addErrback([](const Failure&) { return std::shared_ptr<Talker>(); });
+    bine::connectProtocol(scene_.reactor(), "127.0.0.1", scene_.port(), client)
+        .addErrback([](const Failure&) { return std::shared_ptr<Talker>(); });
     players_.push_back(client);
     players_.push_back(server);
 }
@@ -336,12 +371,17 @@ void Others::again() {
 void Others::resolve() {
     auto resolver = std::make_shared<bine::Resolver<>>();
     auto ran = std::make_shared<bool>(false);
-    resolver->deferred().ownedBy(scope_).addCallback([ran] { *ran = true; }).addErrback([](const Failure&) {});
-    scene_.reactor().callLater(1ms, [this, resolver, ran] {
-        resolver->callback();
-        if (*ran) did(deferreds);
-        resolve();
-    }).ownedBy(scope_);
+    resolver->deferred().ownedBy(scope_).addCallback([ran] { *ran = true; }).addErrback([](const Failure&) {
+    });
+    scene_.reactor()
+        .callLater(1ms,
+                   [this, resolver, ran] {
+                       resolver->callback();
+                       if (*ran)
+                           did(deferreds);
+                       resolve();
+                   })
+        .ownedBy(scope_);
 }
 
 Deferred<> Others::later(std::chrono::milliseconds delay) {
@@ -364,7 +404,8 @@ void Others::postFromThread(std::stop_token stop) {
     auto ran = ran_;
     while (!stop.stop_requested()) {
         mailbox->post([this, ran, stop] {
-            if (!stop.stop_requested()) did(threadCalls);
+            if (!stop.stop_requested())
+                did(threadCalls);
             ran->release();
         });
         ran->acquire();
@@ -389,4 +430,4 @@ long sleeps() {
     return usage.ru_nvcsw;
 }
 
-}  // namespace dialogs
+} // namespace dialogs

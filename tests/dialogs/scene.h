@@ -36,9 +36,9 @@ public:
     std::function<void(Talker&)> onMade, onLost;
     std::function<void(Talker&, std::string_view)> onData;
     std::string data;
-    std::vector<std::string> events;  ///< "made", "data", "lost"; runs of data are one
+    std::vector<std::string> events; ///< "made", "data", "lost"; runs of data are one
     std::optional<Failure> reason;
-    int deepest = 0;  ///< 1 unless a callback came inside another
+    int deepest = 0; ///< 1 unless a callback came inside another
 
     bool lost() const { return reason.has_value(); }
     void connectionMade() override;
@@ -119,7 +119,19 @@ private:
 };
 
 /// Each kind of callback that may open a dialog.
-enum class Kind { connectionMade, dataReceived, connectionLost, connectingFailed, producer, timer, immediate, threadCall, deferred, coroutine, hostTimer };
+enum class Kind {
+    connectionMade,
+    dataReceived,
+    connectionLost,
+    connectingFailed,
+    producer,
+    timer,
+    immediate,
+    threadCall,
+    deferred,
+    coroutine,
+    hostTimer
+};
 const std::vector<Kind>& kinds();
 const char* nameOf(Kind kind);
 /// Runs f once, inside a callback of that kind, when the loop comes to it. Returns at once.
@@ -141,7 +153,17 @@ public:
     std::string text() const;
 
 private:
-    enum Work { connection0, connection1, connection2, timers, immediates, threadCalls, deferreds, coroutine, works };
+    enum Work {
+        connection0,
+        connection1,
+        connection2,
+        timers,
+        immediates,
+        threadCalls,
+        deferreds,
+        coroutine,
+        works
+    };
     struct Wait {
         std::vector<int> from;
         int times;
@@ -172,4 +194,4 @@ void burn(std::chrono::nanoseconds time);
 std::chrono::nanoseconds threadTime();
 /// How often this thread went to sleep of its own accord.
 long sleeps();
-}  // namespace dialogs
+} // namespace dialogs

@@ -22,7 +22,8 @@ namespace {
 template <class T>
 class Outcome {
 public:
-    explicit Outcome(Deferred<T> deferred) : deferred_(std::move(deferred).addBoth([this](Result<T> r) { said_ = text(r); })) {}
+    explicit Outcome(Deferred<T> deferred)
+        : deferred_(std::move(deferred).ownedBy(scope_).addBoth([this](Result<T> r) { said_ = text(r); })) {}
     std::string said() const { return said_.value_or("pending"); }
     Deferred<>& deferred() { return deferred_; }
 
@@ -38,6 +39,7 @@ private:
             return result.value();
     }
     std::optional<std::string> said_;
+    Scope scope_;
     Deferred<> deferred_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <sys/eventfd.h>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -422,9 +423,18 @@ private slots:
         sender->open();
         const auto turns = reactor.stats().turns;
         QEventLoop loop;
-        later([&] { sender->write(); });
+        bool written = false;
+        int sentWhenItBlocked = -1;
+        QObject::connect(QAbstractEventDispatcher::instance(), &QAbstractEventDispatcher::aboutToBlock, &loop, [&] {
+            if (written && sentWhenItBlocked < 0) sentWhenItBlocked = sender->sent;
+        });
+        later([&] {
+            sender->write();
+            written = true;
+        });
         QTimer::singleShot(20, &loop, &QEventLoop::quit);
         loop.exec();
+        QCOMPARE(sentWhenItBlocked, 1);
         QCOMPARE(sender->sent, 1);
         QCOMPARE(reactor.stats().turns, turns); // the hook did it, not a turn
     }
@@ -534,23 +544,30 @@ private slots:
 
     void r249_theThreadEndsUnderAnAttachedReactor() {
         Application application;
-        std::unique_ptr<QtReactor> reactor;
-        bool shutdown = false;
+        std::atomic<QtReactor*> reactor = nullptr; // atomics: TSan does not see how Qt synchronises
+        std::atomic<bool> shutdown = false;
+        std::atomic<bool> inTime = false;
         QThread thread;
         auto* worker = new QObject;
         worker->moveToThread(&thread);
         QObject::connect(&thread, &QThread::started, worker, [&] {
-            reactor = std::make_unique<QtReactor>();
-            reactor->addSystemEventTrigger("before", "shutdown", [&] { shutdown = true; });
-            reactor->callLater(1ms, [&] { thread.quit(); });
+            reactor = new QtReactor;
+            reactor.load()->addSystemEventTrigger("before", "shutdown", [&] { shutdown = true; });
+            reactor.load()->callLater(1ms, [&] { thread.quit(); });
+            // connected after the reactor's own
+            QObject::connect(
+                &thread, &QThread::finished, worker,
+                [&, worker] {
+                    const bool before = shutdown;
+                    delete reactor.exchange(nullptr);
+                    delete worker;
+                    inTime = before; // the last that this thread does
+                },
+                Qt::DirectConnection);
         });
-        QObject::connect(&thread, &QThread::finished, worker, [&, worker] {
-            reactor.reset();
-            delete worker;
-        }, Qt::DirectConnection);
         thread.start();
         QVERIFY(thread.wait(20'000));
-        QVERIFY(shutdown);
+        QVERIFY(inTime);
     }
 
     void r020_twoReactorsOnOneThread() {
