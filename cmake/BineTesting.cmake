@@ -76,7 +76,7 @@ function(bine_test_executable name)
     target_compile_definitions(${name} PRIVATE BINE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                                $<$<BOOL:${BINE_HAVE_QT}>:BINE_HAVE_QT=1> $<$<BOOL:${BINE_HAVE_GTK}>:BINE_HAVE_GTK=1>)
     set_target_properties(${name} PROPERTIES AUTOMOC ON RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-    if(BINE_PCH AND NOT arg_LIBS MATCHES "Qt6::")
+    if(BINE_PCH AND NOT arg_LIBS MATCHES "Qt6::|PkgConfig::")
         target_precompile_headers(${name} REUSE_FROM bine_tests_pch)
     endif()
     if("threads" IN_LIST arg_LABELS)

@@ -573,6 +573,37 @@ private slots:
         QVERIFY(thread == std::this_thread::get_id());
     }
 
+    void d017_twoThatWaitForEachOtherAreDiagnosed() {
+        Pair<int> a, b;
+        auto ref = b.deferred.ref();
+        bool seen = false;
+        b.deferred.addCallback([&](int) { return std::move(a.deferred); }).addErrback([&](Failure failure) {
+            seen = failure.check<std::logic_error>() != nullptr;
+            return 0;
+        });
+        a.deferred.addCallback([&](int) { return std::move(b.deferred); });
+        a.resolver.callback(1);
+        b.resolver.callback(1);
+        QVERIFY(seen);
+        ref.cancel();  // hangs nowhere
+    }
+    void d017_aCoroutineThatAwaitsItselfIsTold() {
+        Pair<int> p;
+        Deferred<void> self = bine::succeed();
+        bool told = false;
+        auto work = [&](Deferred<int> d) -> Deferred<void> {
+            co_await d;
+            try {
+                co_await self;
+            } catch (const std::logic_error&) {
+                told = true;
+            }
+        };
+        self = work(std::move(p.deferred));
+        p.resolver.callback(1);
+        QVERIFY(told);
+    }
+
     void awaitingAHandleThatWasMovedAwayThrows() {
         bool thrown = false;
         auto d = bine::succeed(1);

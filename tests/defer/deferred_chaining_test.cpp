@@ -214,8 +214,7 @@ private slots:
             Deferred<int> outer = resolvers[i].deferred();
             outer.addCallback([held = std::make_shared<Deferred<int>>(std::move(next))](int) { return std::move(*held); });
             outer.addCallback([&](int value) {
-                char here = 0;
-                depths.push_back(reinterpret_cast<std::uintptr_t>(&here));
+                depths.push_back(reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0)));
                 return value + 1;
             });
             next = std::move(outer);
