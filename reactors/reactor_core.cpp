@@ -154,9 +154,11 @@ std::size_t ReactorCore::withoutWakeUps(Batch& batch, std::size_t n) {
 
 void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
     n = withoutWakeUps(batch, n);
-    order(batch, n);
+    const std::size_t newRound = order(batch, n);
     lastTurnCut_ = false;
     for (std::size_t i = 0; i < n; ++i) {
+        // Whoever was served in this very turn has had its share of the new round: between two servings lie at most 2n others.
+        if (i == newRound) round_ = turnNumber_;
         serve(batch[i]);
         // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
         if (turn.over() || (i + 1 < n && turn.spent())) {
@@ -166,15 +168,16 @@ void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
     }
 }
 
-// After a cut, whoever has not been served in this round comes first: the kernel hands out the same descriptors first again and again.
-void ReactorCore::order(Batch& batch, std::size_t n) {
+// After a cut, whoever has not been served in this round comes first: the kernel hands out the same descriptors first again and again. Returns
+// where in the batch a new round begins.
+std::size_t ReactorCore::order(Batch& batch, std::size_t n) {
     if (shuffle_ != 0) {
         for (std::size_t i = n; i > 1; --i) {
             shuffle_ = shuffle_ * 6364136223846793005u + 1442695040888963407u;
             std::swap(batch[i - 1], batch[(shuffle_ >> 33) % i]);
         }
     }
-    if (!lastTurnCut_) return;
+    if (!lastTurnCut_) return 0;
     Batch later;
     std::size_t kept = 0;
     std::size_t put = 0;
@@ -183,8 +186,8 @@ void ReactorCore::order(Batch& batch, std::size_t n) {
         const bool served = slot < slots_.size() && slots_[slot].lastServed >= round_;
         (served ? later[put++] : batch[kept++]) = batch[i];
     }
-    if (kept == 0) round_ = turnNumber_;
     std::copy_n(later.begin(), put, batch.begin() + static_cast<std::ptrdiff_t>(kept));
+    return kept;
 }
 
 void ReactorCore::serve(const PollEvent& event) {

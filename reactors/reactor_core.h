@@ -127,7 +127,7 @@ private:
     std::size_t withoutWakeUps(Batch& batch, std::size_t n);
     void runIo(Turn& turn, Batch& batch, std::size_t n);
     void serve(const PollEvent& event);
-    void order(Batch& batch, std::size_t n);
+    std::size_t order(Batch& batch, std::size_t n);
     void seeToStop();
     void beginShutdown();
     void leaveRunningState();

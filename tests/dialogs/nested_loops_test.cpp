@@ -248,7 +248,10 @@ private slots:
         QCOMPARE(talker.events, (std::vector<std::string>{"made", "data", "lost"}));
         QCOMPARE(talker.deepest, 1);
         QVERIFY(talker.reason->check<bine::ConnectionDone>());
-        QVERIFY2(servedIn <= returnedIn + 2,
+        // With one callback per turn every other connection may have its turn in between, twice.
+        const bool oneByOne = qEnvironmentVariable("BINE_BUDGET") == "one";
+        const auto most = oneByOne ? 2 * scene.reactor().stats().descriptors + 2 : 2;
+        QVERIFY2(servedIn <= returnedIn + most,
                  qPrintable(QString("served %1 turns later").arg(servedIn - returnedIn)));
     }
 
