@@ -60,8 +60,8 @@ private slots:
         p.deferred.addErrback(countCancelled(cancelled));
         p.deferred.cancel();
         p.resolver.callback(1);
-        QVERIFY_EXCEPTION_THROWN(p.resolver.callback(2), bine::AlreadyCalledError);
-        QVERIFY_EXCEPTION_THROWN(p.resolver.errback(oops()), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, p.resolver.callback(2));
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, p.resolver.errback(oops()));
     }
     void d037_severalCancelsSwallowOneFiringOnly() {
         Pair<int> p;
@@ -70,7 +70,7 @@ private slots:
         p.deferred.cancel();
         p.deferred.cancel();
         p.resolver.callback(1);
-        QVERIFY_EXCEPTION_THROWN(p.resolver.callback(2), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, p.resolver.callback(2));
         QCOMPARE(cancelled, 1);
     }
 
@@ -90,7 +90,7 @@ private slots:
         int cancelled = 0;
         d.addErrback(countCancelled(cancelled));
         d.cancel();
-        QVERIFY_EXCEPTION_THROWN(resolver.callback(1), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, resolver.callback(1));
     }
     // The natural way to stop a timer destroys its callable, and with it the Resolver.
     void d038_aResolverThatDiesInTheCancellerGivesCancelledError() {

@@ -485,7 +485,7 @@ private slots:
     void d019_secondCallbackAfterCallback() {
         Pair<int> p;
         p.resolver.callback(1);
-        QVERIFY_EXCEPTION_THROWN(p.resolver.callback(2), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, p.resolver.callback(2));
         int seen = 0;
         p.deferred.addCallback([&](int value) { return seen = value; });
         QCOMPARE(seen, 1);
@@ -493,19 +493,19 @@ private slots:
     void d019_errbackAfterCallback() {
         Pair<int> p;
         p.resolver.callback(1);
-        QVERIFY_EXCEPTION_THROWN(p.resolver.errback(oops()), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, p.resolver.errback(oops()));
     }
     void d019_callbackAfterErrback() {
         Pair<int> p;
         p.deferred.addErrback([](Failure) { return 0; });
         p.resolver.errback(oops());
-        QVERIFY_EXCEPTION_THROWN(p.resolver.callback(1), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, p.resolver.callback(1));
     }
     void d019_errbackAfterErrback() {
         Pair<int> p;
         p.deferred.addErrback([](Failure) { return 0; });
         p.resolver.errback(oops());
-        QVERIFY_EXCEPTION_THROWN(p.resolver.errback(oops()), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, p.resolver.errback(oops()));
     }
     void d019_secondCallbackFromInsideACallback() {
         Pair<int> p;
@@ -546,24 +546,24 @@ private slots:
         bine::setLogLevel(bine::LogLevel::debug);
         resolver.callback(1);
         bine::setLogLevel(bine::LogLevel::info);
-        QVERIFY_EXCEPTION_THROWN(resolver.callback(2), bine::AlreadyCalledError);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalledError, resolver.callback(2));
     }
 
     void theDeferredIsGivenOutOnce() {
         Resolver<int> resolver;
         auto d = resolver.deferred();
-        QVERIFY_EXCEPTION_THROWN(resolver.deferred(), std::logic_error);
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, resolver.deferred());
     }
     void aHandleThatWasMovedAwaySaysSo() {
         auto d = bine::succeed(1);
         auto e = std::move(d);
-        QVERIFY_EXCEPTION_THROWN(d.addCallback([](int value) { return value; }), std::logic_error);
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, d.addCallback([](int value) { return value; }));
     }
     void aResolverThatWasMovedAwaySaysSo() {
         Resolver<int> resolver;
         auto d = resolver.deferred();
         Resolver<int> other = std::move(resolver);
-        QVERIFY_EXCEPTION_THROWN(resolver.callback(1), std::logic_error);
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, resolver.callback(1));
         other.callback(1);
     }
     void aResolverThatDiesUnfiredAbandonsWhoWaits() {

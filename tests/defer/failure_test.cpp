@@ -97,7 +97,7 @@ private slots:
     }
     void d105_trapThrowsAMismatch() {
         const Failure failure(Derived("why"));
-        QVERIFY_EXCEPTION_THROWN(failure.trap<std::logic_error>(), Derived);
+        QVERIFY_THROWS_EXCEPTION(Derived, failure.trap<std::logic_error>());
         bool thrown = false;
         try {
             failure.trap<std::logic_error, bine::CancelledError>();
@@ -173,7 +173,7 @@ private slots:
         QVERIFY(!empty);
         QVERIFY(!empty.getErrorMessage().empty());
         QVERIFY(empty.check<std::exception>() == nullptr);
-        QVERIFY_EXCEPTION_THROWN(empty.raiseException(), bine::NoCurrentExceptionError);
+        QVERIFY_THROWS_EXCEPTION(bine::NoCurrentExceptionError, empty.raiseException());
     }
 
     void d109_aKeptFailureHoldsNoCallbackCaptureOrFrame() {
