@@ -1,4 +1,5 @@
-// Contract: what the host's own callbacks do to the reactor while it sleeps.
+// Contract: what the host's own callbacks do to the reactor while it sleeps; R-254: the host
+// dies.
 
 #include "kit/reactor_test.h"
 
@@ -10,7 +11,7 @@ class HostLoopTest : public bine::kit::ReactorTest {
 private slots:
     void r017_stopInAHostsCallbackWorksAtOnce() {
         reactor().callWhenRunning([&] { host().hostCallback([&] { reactor().stop(); }); });
-        run();  // hangs if nothing wakes the reactor
+        run(); // hangs if nothing wakes the reactor
         QVERIFY(!reactor().running());
     }
 
@@ -30,7 +31,7 @@ private slots:
         bool stopped = false;
         reactor().addSystemEventTrigger("after", "shutdown", [&] {
             stopped = true;
-            host().hostCallback([&] { host().quitHost(); });  // only a loop that still runs gets there
+            host().hostCallback([&] { host().quitHost(); }); // only a loop that still runs gets there
         });
         host().hostTimer(20ms, [&] { reactor().stop(); });
         host().runHost();
@@ -97,7 +98,8 @@ private slots:
         QVERIFY(called);
     }
 
-    // Not later than a host's timer for a later time that was started with it: the order shows it, not the clock.
+    // Not later than a host's timer for a later time that was started with it: the order shows it, not the
+    // clock.
     void r047_beforeAHostsLaterTimer() {
         bine::kit::Steps steps;
         host().hostTimer(10ms, [&] {
@@ -109,6 +111,21 @@ private slots:
         });
         run();
         QCOMPARE(steps.text(), "reactor host");
+    }
+
+    // The default context of GLib cannot die: there only what comes after it is shown.
+    void r254_theLoopDiesFirst() {
+        toolkitComesAndGoes();
+        bool stopped = false;
+        reactor().addSystemEventTrigger("after", "shutdown", [&] { stopped = true; });
+        const auto call = reactor().callLater(1h, [] {});
+        QVERIFY(host().spinUntil([&] { return reactor().running(); }));
+        host().destroyLoop();
+        QVERIFY(reactor().running());
+        reactor().callLater(0s, [] {}); // nobody serves it, and nothing breaks
+        host().destroyReactor();
+        QVERIFY(stopped);
+        QVERIFY(!call.active());
     }
 };
 

@@ -27,17 +27,20 @@ public:
     std::function<void(const bine::Failure&)> lost;
 
     void connectionMade() override {
-        if (made) made();
+        if (made)
+            made();
     }
     void dataReceived(std::string_view) override {
-        if (got) got();
+        if (got)
+            got();
     }
     void connectionLost(const bine::Failure& reason) override {
-        if (lost) lost(reason);
+        if (lost)
+            lost(reason);
     }
 };
 
-}  // namespace
+} // namespace
 
 class SystemEventsTest : public bine::kit::ReactorTest {
     Q_OBJECT
@@ -64,7 +67,9 @@ private slots:
 
     void r021_anUnknownPhaseIsRefused() {
         for (const char* phase : {"upon", "", "Before", "before "})
-            QVERIFY_THROWS_EXCEPTION(std::invalid_argument, reactor().addSystemEventTrigger(phase, "shutdown", [] { QFAIL("it was refused"); }));
+            QVERIFY_THROWS_EXCEPTION(
+                std::invalid_argument,
+                reactor().addSystemEventTrigger(phase, "shutdown", [] { QFAIL("it was refused"); }));
         runToTheEnd();
     }
 
@@ -82,15 +87,18 @@ private slots:
 
     void r022_argumentsAreHandedOver() {
         std::string got;
-        reactor().addSystemEventTrigger("during", "tea", [&](int cups, const std::string& with) { got = std::to_string(cups) + " with " + with; }, 2,
-                                        std::string("milk"));
+        reactor().addSystemEventTrigger(
+            "during", "tea",
+            [&](int cups, const std::string& with) { got = std::to_string(cups) + " with " + with; }, 2,
+            std::string("milk"));
         reactor().fireSystemEvent("tea");
         QCOMPARE(got, std::string("2 with milk"));
     }
 
     void r022_movedArgumentsAreHandedOver() {
         int got = 0;
-        reactor().addSystemEventTrigger("before", "tea", [&](std::unique_ptr<int> value) { got = *value; }, std::make_unique<int>(7));
+        reactor().addSystemEventTrigger(
+            "before", "tea", [&](std::unique_ptr<int> value) { got = *value; }, std::make_unique<int>(7));
         reactor().fireSystemEvent("tea");
         QCOMPARE(got, 7);
     }
@@ -117,7 +125,8 @@ private slots:
     void r023_aTriggerThatThrowsIsLoggedAndTheRestRun() {
         Steps steps;
         for (const char* phase : {"before", "during", "after"}) {
-            reactor().addSystemEventTrigger(phase, "shutdown", [phase] { throw std::runtime_error(std::string("bad ") + phase); });
+            reactor().addSystemEventTrigger(
+                phase, "shutdown", [phase] { throw std::runtime_error(std::string("bad ") + phase); });
             reactor().addSystemEventTrigger(phase, "shutdown", steps.adder(phase));
         }
         runToTheEnd();
@@ -141,7 +150,8 @@ private slots:
     void r024_aRemovedTriggerDoesNotRun() {
         Steps steps;
         auto held = std::make_shared<int>(1);
-        const auto trigger = reactor().addSystemEventTrigger("during", "shutdown", [&, held] { steps.add("removed"); });
+        const auto trigger =
+            reactor().addSystemEventTrigger("during", "shutdown", [&, held] { steps.add("removed"); });
         reactor().addSystemEventTrigger("during", "shutdown", steps.adder("kept"));
         reactor().removeSystemEventTrigger(trigger);
         QCOMPARE(held.use_count(), 1l);
@@ -159,11 +169,12 @@ private slots:
         const auto other = host().anotherReactor();
         const auto foreign = other->addSystemEventTrigger("during", "shutdown", [] {});
         QVERIFY_THROWS_EXCEPTION(std::invalid_argument, reactor().removeSystemEventTrigger(foreign));
-        other->removeSystemEventTrigger(foreign);  // there it was not touched
+        other->removeSystemEventTrigger(foreign); // there it was not touched
     }
 
     void r024_removingNothing() {
-        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, reactor().removeSystemEventTrigger(bine::SystemEventTrigger()));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
+                                 reactor().removeSystemEventTrigger(bine::SystemEventTrigger()));
     }
 
     void r024_removingWhenTheEventIsOver() {
@@ -174,7 +185,8 @@ private slots:
 
     void r025_aBeforeTriggerRemovesALaterOne_data() {
         QTest::addColumn<QString>("phase");
-        for (const char* phase : {"before", "during", "after"}) QTest::newRow(phase) << phase;
+        for (const char* phase : {"before", "during", "after"})
+            QTest::newRow(phase) << phase;
     }
 
     void r025_aBeforeTriggerRemovesALaterOne() {
@@ -186,7 +198,8 @@ private slots:
             steps.add("removes");
         });
         later = reactor().addSystemEventTrigger(qPrintable(phase), "shutdown", steps.adder("removed"));
-        for (const char* each : {"before", "during", "after"}) reactor().addSystemEventTrigger(each, "shutdown", steps.adder(each));
+        for (const char* each : {"before", "during", "after"})
+            reactor().addSystemEventTrigger(each, "shutdown", steps.adder(each));
         runToTheEnd();
         QCOMPARE(steps.text(), "removes before during after");
     }
@@ -195,7 +208,8 @@ private slots:
         std::vector<std::string> warnings;
         const auto listening = bine::addLogObserver(
             [&](const bine::LogEvent& event) {
-                if (event.level == bine::LogLevel::warn) warnings.push_back(event.message);
+                if (event.level == bine::LogLevel::warn)
+                    warnings.push_back(event.message);
             },
             bine::LogLevel::warn);
         Steps steps;
@@ -212,8 +226,9 @@ private slots:
 
     void r026_oneThatRemovesItself() {
         int warnings = 0;
-        const auto listening = bine::addLogObserver([&](const bine::LogEvent& event) { warnings += event.level == bine::LogLevel::warn; },
-                                                    bine::LogLevel::warn);
+        const auto listening = bine::addLogObserver(
+            [&](const bine::LogEvent& event) { warnings += event.level == bine::LogLevel::warn; },
+            bine::LogLevel::warn);
         bool ran = false;
         bine::SystemEventTrigger self;
         self = reactor().addSystemEventTrigger("before", "shutdown", [&] {
@@ -274,7 +289,8 @@ private slots:
         Resolver<> answer;
         reactor().addSystemEventTrigger("before", "shutdown", [&] { return answer.deferred(); });
         reactor().addSystemEventTrigger("during", "shutdown", steps.adder("shutdown"));
-        for (const char* phase : {"before", "during", "after"}) reactor().addSystemEventTrigger(phase, "persist", steps.adder(phase));
+        for (const char* phase : {"before", "during", "after"})
+            reactor().addSystemEventTrigger(phase, "persist", steps.adder(phase));
         reactor().callWhenRunning([&] { reactor().stop(); });
         reactor().callLater(5ms, [&] {
             reactor().fireSystemEvent("persist");
@@ -312,7 +328,8 @@ private slots:
             reactor().fireSystemEvent("inner");
             steps.add("out");
         });
-        for (const char* phase : {"before", "during", "after"}) reactor().addSystemEventTrigger(phase, "inner", steps.adder(phase));
+        for (const char* phase : {"before", "during", "after"})
+            reactor().addSystemEventTrigger(phase, "inner", steps.adder(phase));
         reactor().addSystemEventTrigger("after", "outer", steps.adder("end"));
         reactor().fireSystemEvent("outer");
         QCOMPARE(steps.text(), "in before during after out end");
@@ -326,15 +343,20 @@ private slots:
             steps.add(reactor().running() ? "still running" : "disconnected");
             disconnected = true;
         });
-        // A worker that ends after the connections have: were the threads stopped first, they would be waited for until the deadline.
+        // A worker that ends after the connections have: were the threads stopped first, they would be waited
+        // for until the deadline.
         reactor().callWhenRunning([&] {
             bine::deferToThread(reactor(), [&] {
                 reactor().callFromThread([&] { reactor().stop(); });
-                while (!disconnected) std::this_thread::yield();
+                while (!disconnected)
+                    std::this_thread::yield();
             });
         });
-        reactor().addSystemEventTrigger("before", "shutdown", [&] { steps.add(wire.open() ? "open" : "closed"); });
-        reactor().addSystemEventTrigger("during", "shutdown", [&] { steps.add(reactor().threadPool().threads() == 0 ? "no threads" : "threads"); });
+        reactor().addSystemEventTrigger("before", "shutdown",
+                                        [&] { steps.add(wire.open() ? "open" : "closed"); });
+        reactor().addSystemEventTrigger("during", "shutdown", [&] {
+            steps.add(reactor().threadPool().threads() == 0 ? "no threads" : "threads");
+        });
         run();
         QCOMPARE(steps.text(), "open disconnected no threads");
     }
@@ -345,14 +367,16 @@ private slots:
         reactor().callWhenRunning([&] {
             bine::deferToThread(reactor(), [&] {
                 reactor().callFromThread([&] { reactor().stop(); });
-                while (!go) std::this_thread::yield();
+                while (!go)
+                    std::this_thread::yield();
                 done = true;
             });
         });
         run();
         QVERIFY(!done);
         go = true;
-        while (!done) std::this_thread::yield();
+        while (!done)
+            std::this_thread::yield();
         QCOMPARE(loggedErrors().size(), std::size_t(1));
     }
 
@@ -370,12 +394,14 @@ private slots:
 
     void r031_oneThatThrowsDoesNotStopTheOthers() {
         int lost = 0;
-        connect([&](Telling& end) {
-            end.lost = [&](const bine::Failure&) {
-                ++lost;
-                throw std::runtime_error("no luck");
-            };
-        }, [&] { reactor().stop(); });
+        connect(
+            [&](Telling& end) {
+                end.lost = [&](const bine::Failure&) {
+                    ++lost;
+                    throw std::runtime_error("no luck");
+                };
+            },
+            [&] { reactor().stop(); });
         run();
         QCOMPARE(lost, 2);
         QCOMPARE(loggedErrors().size(), std::size_t(2));
@@ -383,25 +409,25 @@ private slots:
 
     void r031_aBusyConnectionHearsOfItWhenItsCallbackReturns() {
         Steps steps;
-        connect([&](Telling& end) {
-            end.got = [&] {
-                reactor().stop();
-                while (!steps.text().contains("over")) reactor().iterate(1h);
-                steps.add("returns");
-            };
-            end.lost = [&](const bine::Failure& reason) { steps.add(reason.check<bine::ConnectionLost>() ? "lost" : "other"); };
-        }, [&] { ends_.front()->transport().write("x"); });
+        connect(
+            [&](Telling& end) {
+                end.got = [&] {
+                    reactor().stop();
+                    while (!steps.text().contains("over"))
+                        reactor().iterate(1h);
+                    steps.add("returns");
+                };
+                end.lost = [&](const bine::Failure& reason) {
+                    steps.add(reason.check<bine::ConnectionLost>() ? "lost" : "other");
+                };
+            },
+            [&] { ends_.front()->transport().write("x"); });
         reactor().addSystemEventTrigger("after", "shutdown", steps.adder("over"));
         run();
         QCOMPARE(steps.text(), "lost over returns lost");
     }
 
 private:
-    void runToTheEnd() {
-        reactor().callWhenRunning([&] { reactor().stop(); });
-        run();
-    }
-
     /// Connects two Tellings over loopback, and then calls `connected`.
     void connect(std::function<void(Telling&)> prepare, std::function<void()> connected) {
         ends_.clear();
@@ -409,14 +435,16 @@ private:
             auto end = std::make_shared<Telling>();
             prepare(*end);
             end->made = [this, connected] {
-                if (++made_ == 2) reactor().callLater(0s, connected);
+                if (++made_ == 2)
+                    reactor().callLater(0s, connected);
             };
             ends_.push_back(end);
             return end;
         };
         made_ = 0;
         reactor().callWhenRunning([this, make] {
-            const auto port = bine::listenTCP(reactor(), 0, bine::Factory::make(make), bine::TCPServerOptions().interface("127.0.0.1"));
+            const auto port = bine::listenTCP(reactor(), 0, bine::Factory::make(make),
+                                              bine::TCPServerOptions().interface("127.0.0.1"));
             bine::connectTCP(reactor(), "127.0.0.1", port.getHost().port(), bine::ClientFactory::make(make));
         });
     }

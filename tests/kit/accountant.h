@@ -1,5 +1,6 @@
 #pragma once
-// Accountant: what the process holds now, and what it holds more or less than then. Any thread; reads /proc/self.
+// Accountant: what the process holds now, and what it holds more or less than then. Any thread; reads
+// /proc/self.
 
 #include <functional>
 #include <map>
@@ -24,13 +25,17 @@ public:
 
 private:
     std::map<int, std::string> descriptors_;     // number, what it is
-    std::map<std::string, std::string> threads_;  // id, name
+    std::map<std::string, std::string> threads_; // id, name
 };
+
+/// What this thread has used of the processor.
+Duration cpuTimeOfThread();
 
 /// Empty if they are the same.
 std::string differences(const HostObjects& before, const HostObjects& after);
 
-/// Asks again and again, until the text is empty or the safety limit has passed: threads take a moment to end. Returns the last text.
+/// Asks again and again, until the text is empty or the safety limit has passed: threads take a moment to
+/// end. Returns the last text.
 std::string settle(const std::function<std::string()>& differences);
 
-}  // namespace bine::kit
+} // namespace bine::kit

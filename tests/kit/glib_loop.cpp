@@ -16,7 +16,8 @@ void drop(gpointer data) { delete static_cast<std::function<void()>*>(data); }
 
 class InnerGlibLoop final : public NestedLoop {
 public:
-    explicit InnerGlibLoop(GMainContext* context) : context_(context), loop_(g_main_loop_new(context, FALSE)) {}
+    explicit InnerGlibLoop(GMainContext* context)
+        : context_(context), loop_(g_main_loop_new(context, FALSE)) {}
     ~InnerGlibLoop() override { g_main_loop_unref(loop_); }
 
     bool exec() override {
@@ -43,10 +44,11 @@ private:
 
 std::string describe(GSource* source) {
     const char* name = g_source_get_name(source);
-    return std::string("source ") + (name ? name : "without a name") + ", priority " + std::to_string(g_source_get_priority(source));
+    return std::string("source ") + (name ? name : "without a name") + ", priority " +
+           std::to_string(g_source_get_priority(source));
 }
 
-}  // namespace
+} // namespace
 
 HostObjects glibObjects(GMainContext* context) {
     HostObjects objects;
@@ -56,23 +58,27 @@ HostObjects glibObjects(GMainContext* context) {
     g_source_destroy(probe);
     g_source_unref(probe);
     for (guint id = 1; id < end; ++id)
-        if (GSource* source = g_main_context_find_source_by_id(context, id)) objects.insert(describe(source));
+        if (GSource* source = g_main_context_find_source_by_id(context, id))
+            objects.insert(describe(source));
 
     gint timeout = 0;
     std::vector<GPollFD> polled(64);
     for (;;) {
-        const gint n = g_main_context_query(context ? context : g_main_context_default(), G_MAXINT, &timeout, polled.data(),
-                                            static_cast<gint>(polled.size()));
+        const gint n = g_main_context_query(context ? context : g_main_context_default(), G_MAXINT, &timeout,
+                                            polled.data(), static_cast<gint>(polled.size()));
         const bool all = static_cast<std::size_t>(n) <= polled.size();
         polled.resize(static_cast<std::size_t>(n));
-        if (all) break;
+        if (all)
+            break;
     }
-    for (const GPollFD& fd : polled) objects.insert("descriptor " + std::to_string(fd.fd));
+    for (const GPollFD& fd : polled)
+        objects.insert("descriptor " + std::to_string(fd.fd));
     return objects;
 }
 
 GlibLoop::GlibLoop(bool ownContext) {
-    if (!ownContext) return;
+    if (!ownContext)
+        return;
     context_ = g_main_context_new();
     g_main_context_push_thread_default(context_);
 }
@@ -86,7 +92,8 @@ GlibLoop::~GlibLoop() {
 }
 
 bool GlibLoop::destroy() {
-    if (!context_) return false;
+    if (!context_)
+        return false;
     g_main_context_pop_thread_default(context_);
     g_main_context_unref(context_);
     context_ = nullptr;
@@ -104,7 +111,8 @@ void GlibLoop::run() {
 }
 
 void GlibLoop::quit() {
-    if (!running_.empty()) g_main_loop_quit(running_.back());
+    if (!running_.empty())
+        g_main_loop_quit(running_.back());
 }
 
 void GlibLoop::turn(std::chrono::milliseconds longest) {
@@ -113,7 +121,8 @@ void GlibLoop::turn(std::chrono::milliseconds longest) {
         return;
     }
     GSource* limit = g_timeout_source_new(static_cast<guint>(longest.count()));
-    g_source_set_callback(limit, [](gpointer) -> gboolean { return G_SOURCE_REMOVE; }, nullptr, nullptr);
+    g_source_set_callback(
+        limit, [](gpointer) -> gboolean { return G_SOURCE_REMOVE; }, nullptr, nullptr);
     g_source_attach(limit, context_);
     g_main_context_iteration(context_, TRUE);
     g_source_destroy(limit);
@@ -127,7 +136,8 @@ void GlibLoop::attachSource(GSource* source, std::function<void()> f) {
     g_source_attach(source, context_);
     std::erase_if(sources_, [](GSource* old) {
         const bool gone = g_source_is_destroyed(old);
-        if (gone) g_source_unref(old);
+        if (gone)
+            g_source_unref(old);
         return gone;
     });
     sources_.push_back(source);
@@ -147,4 +157,4 @@ HostObjects GlibLoop::objects() const { return glibObjects(context_); }
 
 std::unique_ptr<HostLoop> makeGlibLoop(bool ownContext) { return std::make_unique<GlibLoop>(ownContext); }
 
-}  // namespace bine::kit
+} // namespace bine::kit

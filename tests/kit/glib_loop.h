@@ -29,12 +29,13 @@ public:
 private:
     void attachSource(GSource* source, std::function<void()> f);
 
-    GMainContext* context_ = nullptr;  // null is the default one
+    GMainContext* context_ = nullptr; // null is the default one
     std::vector<GMainLoop*> running_;
-    std::vector<GSource*> sources_;  // ours, with a reference: those that have not run are destroyed at the end
+    std::vector<GSource*>
+        sources_; // ours, with a reference: those that have not run are destroyed at the end
 };
 
 /// The sources of a context and the descriptors that it polls.
 HostObjects glibObjects(GMainContext* context);
 
-}  // namespace bine::kit
+} // namespace bine::kit

@@ -1,5 +1,6 @@
 #pragma once
-// HostLoop: one kind of loop, behind ReactorHost. To be implemented once per host; its functions are those of ReactorHost, where their contracts are.
+// HostLoop: one kind of loop, behind ReactorHost. To be implemented once per host; its functions are those of
+// ReactorHost, where their contracts are.
 
 #include <chrono>
 
@@ -34,8 +35,9 @@ std::unique_ptr<HostLoop> makeQtGtkLoop();
 
 bool onMainThread();
 
-/// What Qt's dispatcher of this thread has: enabled notifiers and timers. Notes QObjects from watchQtObjects() on.
+/// What Qt's dispatcher of this thread has: enabled notifiers and timers. Notes QObjects from
+/// watchQtObjects() on.
 void watchQtObjects();
 HostObjects qtObjects();
 
-}  // namespace bine::kit
+} // namespace bine::kit

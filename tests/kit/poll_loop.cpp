@@ -1,4 +1,5 @@
-// The `embedded` host: the loop of a program that has never heard of reactors, with timers and queued callbacks of its own, around poll().
+// The `embedded` host: the loop of a program that has never heard of reactors, with timers and queued
+// callbacks of its own, around poll().
 
 #include <poll.h>
 
@@ -30,7 +31,7 @@ protected:
 
 private:
     PollLoop& loop_;
-    bool* ranOut_ = nullptr;  // of the run() on the stack
+    bool* ranOut_ = nullptr; // of the run() on the stack
 };
 
 class PollLoop final : public HostLoop {
@@ -38,7 +39,8 @@ public:
     std::unique_ptr<ReactorBase> makeReactor() override { return std::make_unique<EmbeddedReactor>(*this); }
     void run() override {
         quit_ = false;
-        while (!quit_) turn(noLimit);
+        while (!quit_)
+            turn(noLimit);
     }
     void quit() override { quit_ = true; }
     void turn(std::chrono::milliseconds longest) override;
@@ -77,7 +79,8 @@ public:
         const auto limit = std::chrono::steady_clock::now() + safetyLimit();
         while (!ended_) {
             const auto now = std::chrono::steady_clock::now();
-            if (now >= limit) return false;
+            if (now >= limit)
+                return false;
             loop_.turn(std::chrono::ceil<std::chrono::milliseconds>(limit - now));
         }
         return true;
@@ -96,32 +99,41 @@ EmbeddedReactor::EmbeddedReactor(PollLoop& loop) : loop_(loop) {
 
 EmbeddedReactor::~EmbeddedReactor() {
     loop_.remove(*this);
-    if (ranOut_) *ranOut_ = true;
+    if (ranOut_)
+        *ranOut_ = true;
     closeReactor();
 }
 
 void EmbeddedReactor::run() {
-    if (ranOut_) return EpollReactor::run();  // inside itself: refused, in the words of the library
-    if (detached()) attach();
+    if (ranOut_)
+        return EpollReactor::run(); // inside itself: refused, in the words of the library
+    if (detached())
+        attach();
     bool over = false;
     ranOut_ = &over;
     PollLoop& loop = loop_;
-    while (!over) loop.turn(PollLoop::noLimit);
+    while (!over)
+        loop.turn(PollLoop::noLimit);
 }
 
 void EmbeddedReactor::shutdownFinished() {
-    if (!ranOut_) return;
+    if (!ranOut_)
+        return;
     *ranOut_ = true;
     ranOut_ = nullptr;
 }
 
 int PollLoop::timeout(std::chrono::milliseconds longest) const {
-    if (!callbacks_.empty()) return 0;
+    if (!callbacks_.empty())
+        return 0;
     int result = static_cast<int>(longest.count());
     if (!timers_.empty()) {
-        const auto wait = std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first - std::chrono::steady_clock::now()).count();
+        const auto wait = std::chrono::ceil<std::chrono::milliseconds>(timers_.begin()->first -
+                                                                       std::chrono::steady_clock::now())
+                              .count();
         const int next = static_cast<int>((std::max<long>)(wait, 0));
-        if (result < 0 || next < result) result = next;
+        if (result < 0 || next < result)
+            result = next;
     }
     return result;
 }
@@ -130,19 +142,22 @@ void PollLoop::turn(std::chrono::milliseconds longest) {
     std::vector<pollfd> set;
     std::vector<EmbeddedReactor*> watched;
     for (EmbeddedReactor* reactor : reactors_) {
-        if (reactor->ended()) continue;
+        if (reactor->ended())
+            continue;
         watched.push_back(reactor);
         reactor->aboutToWait();
         set.push_back({reactor->fileno(), POLLIN, 0});
     }
     if (::poll(set.data(), set.size(), timeout(longest)) < 0) {
-        if (errno == EINTR) return;
+        if (errno == EINTR)
+            return;
         throw std::system_error(errno, std::generic_category(), "poll");
     }
     runTimers();
     runCallbacks();
     for (std::size_t i = 0; i < watched.size(); ++i)
-        if (set[i].revents != 0 && watches(watched[i])) watched[i]->dispatch();
+        if (set[i].revents != 0 && watches(watched[i]))
+            watched[i]->dispatch();
 }
 
 void PollLoop::runTimers() {
@@ -167,13 +182,15 @@ std::unique_ptr<NestedLoop> PollLoop::nested() { return std::make_unique<InnerPo
 HostObjects PollLoop::objects() const {
     HostObjects objects;
     for (EmbeddedReactor* reactor : reactors_)
-        if (!reactor->ended()) objects.insert("descriptor " + std::to_string(reactor->fileno()));
-    for (std::size_t i = 0; i < timers_.size(); ++i) objects.insert("timer");
+        if (!reactor->ended())
+            objects.insert("descriptor " + std::to_string(reactor->fileno()));
+    for (std::size_t i = 0; i < timers_.size(); ++i)
+        objects.insert("timer");
     return objects;
 }
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<HostLoop> makePollLoop() { return std::make_unique<PollLoop>(); }
 
-}  // namespace bine::kit
+} // namespace bine::kit

@@ -1,5 +1,5 @@
-// The host qt+gtk: one loop that serves both toolkits. Qt runs it, on its GLib dispatcher; the reactor is a GlibReactor, which does not know; timers,
-// callbacks and nested loops are by turns Qt's and GLib's.
+// The host qt+gtk: one loop that serves both toolkits. Qt runs it, on its GLib dispatcher; the reactor is a
+// GlibReactor, which does not know; timers, callbacks and nested loops are by turns Qt's and GLib's.
 
 #include "kit/glib_loop.h"
 #include "kit/qt_loop.h"
@@ -15,7 +15,9 @@ public:
     void quit() override { qt_.quit(); }
     void turn(std::chrono::milliseconds longest) override { qt_.turn(longest); }
     std::unique_ptr<NestedLoop> nested() override { return next().nested(); }
-    void timer(std::chrono::milliseconds delay, std::function<void()> f) override { next().timer(delay, std::move(f)); }
+    void timer(std::chrono::milliseconds delay, std::function<void()> f) override {
+        next().timer(delay, std::move(f));
+    }
     void callback(std::function<void()> f) override { next().callback(std::move(f)); }
     bool destroy() override { return qt_.destroy(); }
     HostObjects objects() const override {
@@ -27,7 +29,8 @@ public:
 private:
     HostLoop& next() {
         turnOfQt_ = !turnOfQt_;
-        if (turnOfQt_) return qt_;
+        if (turnOfQt_)
+            return qt_;
         return glib_;
     }
 
@@ -36,8 +39,8 @@ private:
     bool turnOfQt_ = false;
 };
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<HostLoop> makeQtGtkLoop() { return std::make_unique<QtGtkLoop>(); }
 
-}  // namespace bine::kit
+} // namespace bine::kit

@@ -15,7 +15,8 @@
 #include "bine/qtreactor/qt_reactor.h"
 #endif
 
-// Where Qt lets debuggers hook in; exported, and its layout is part of what they rely on: [3] is told of new QObjects, [4] of dying ones.
+// Where Qt lets debuggers hook in; exported, and its layout is part of what they rely on: [3] is told of new
+// QObjects, [4] of dying ones.
 extern "C" Q_DECL_IMPORT quintptr qtHookData[];
 
 namespace bine::kit {
@@ -27,7 +28,7 @@ struct LivingObjects {
 };
 
 LivingObjects& livingObjects() {
-    static auto* objects = new LivingObjects;  // objects die until the very end
+    static auto* objects = new LivingObjects; // objects die until the very end
     return *objects;
 }
 
@@ -61,7 +62,7 @@ private:
     QEventLoop loop_;
 };
 
-}  // namespace
+} // namespace
 
 bool onMainThread() { return static_cast<pid_t>(::syscall(SYS_gettid)) == ::getpid(); }
 
@@ -73,21 +74,26 @@ void watchQtObjects() {
 HostObjects qtObjects() {
     HostObjects objects;
     QAbstractEventDispatcher* dispatcher = QAbstractEventDispatcher::instance();
-    if (!dispatcher) return objects;
+    if (!dispatcher)
+        return objects;
     const std::lock_guard lock(livingObjects().mutex);
     for (QObject* object : livingObjects().all) {
-        if (object->thread() != QThread::currentThread()) continue;
+        if (object->thread() != QThread::currentThread())
+            continue;
         for (const auto& timer : dispatcher->registeredTimers(object))
-            objects.insert(std::string("timer of ") + object->metaObject()->className() + ", " + std::to_string(timer.interval) + " ms");
+            objects.insert(std::string("timer of ") + object->metaObject()->className() + ", " +
+                           std::to_string(timer.interval) + " ms");
         const auto* notifier = qobject_cast<QSocketNotifier*>(object);
-        if (notifier && notifier->isEnabled()) objects.insert("notifier for descriptor " + std::to_string(notifier->socket()));
+        if (notifier && notifier->isEnabled())
+            objects.insert("notifier for descriptor " + std::to_string(notifier->socket()));
     }
     return objects;
 }
 
 QtLoop::QtLoop() {
     // A program with windows has made its QApplication already.
-    if (onMainThread() && !QCoreApplication::instance()) application_ = std::make_unique<QCoreApplication>(argc_, argv_);
+    if (onMainThread() && !QCoreApplication::instance())
+        application_ = std::make_unique<QCoreApplication>(argc_, argv_);
     context_ = std::make_unique<QObject>();
 }
 
@@ -130,7 +136,8 @@ void QtLoop::turn(std::chrono::milliseconds longest) {
     QTimer limit;
     limit.setSingleShot(true);
     limit.start(longest);
-    QAbstractEventDispatcher::instance()->processEvents(QEventLoop::AllEvents | QEventLoop::WaitForMoreEvents);
+    QAbstractEventDispatcher::instance()->processEvents(QEventLoop::AllEvents |
+                                                        QEventLoop::WaitForMoreEvents);
 }
 
 std::unique_ptr<NestedLoop> QtLoop::nested() { return std::make_unique<InnerQtLoop>(); }
@@ -139,7 +146,9 @@ void QtLoop::timer(std::chrono::milliseconds delay, std::function<void()> f) {
     QTimer::singleShot(delay, Qt::PreciseTimer, context_.get(), std::move(f));
 }
 
-void QtLoop::callback(std::function<void()> f) { QMetaObject::invokeMethod(context_.get(), std::move(f), Qt::QueuedConnection); }
+void QtLoop::callback(std::function<void()> f) {
+    QMetaObject::invokeMethod(context_.get(), std::move(f), Qt::QueuedConnection);
+}
 
 bool QtLoop::destroy() {
     context_.reset();
@@ -150,4 +159,4 @@ bool QtLoop::destroy() {
 
 std::unique_ptr<HostLoop> makeQtLoop() { return std::make_unique<QtLoop>(); }
 
-}  // namespace bine::kit
+} // namespace bine::kit

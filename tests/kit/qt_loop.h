@@ -31,8 +31,8 @@ private:
     char name_[16] = "conformance";
     char* argv_[2] = {name_, nullptr};
     std::unique_ptr<QCoreApplication> application_;
-    std::unique_ptr<QObject> context_;  // what is still pending dies with it
+    std::unique_ptr<QObject> context_; // what is still pending dies with it
     QEventLoop* threadLoop_ = nullptr;
 };
 
-}  // namespace bine::kit
+} // namespace bine::kit

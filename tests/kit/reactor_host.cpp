@@ -16,22 +16,27 @@ namespace {
 
 std::unique_ptr<HostLoop> makeLoop([[maybe_unused]] ReactorHost& host) {
     const std::string& name = reactorName();
-    if (name == "epoll" || name == "poll" || name == "select") return makeOwnLoop(host);
-    if (name == "embedded") return makePollLoop();
+    if (name == "epoll" || name == "poll" || name == "select")
+        return makeOwnLoop(host);
+    if (name == "embedded")
+        return makePollLoop();
 #ifdef BINE_HAVE_QT
-    if (name == "qt" || name == "qt-noglib") return makeQtLoop();
+    if (name == "qt" || name == "qt-noglib")
+        return makeQtLoop();
 #endif
 #ifdef BINE_HAVE_GTK
     // The default context belongs to the main thread.
-    if (name == "glib" || name == "glib-context") return makeGlibLoop(name == "glib-context" || !onMainThread());
+    if (name == "glib" || name == "glib-context")
+        return makeGlibLoop(name == "glib-context" || !onMainThread());
 #ifdef BINE_HAVE_QT
-    if (name == "qt+gtk") return onMainThread() ? makeQtGtkLoop() : makeGlibLoop(true);
+    if (name == "qt+gtk")
+        return onMainThread() ? makeQtGtkLoop() : makeGlibLoop(true);
 #endif
 #endif
     throw std::runtime_error("BINE_REACTOR: this build has no reactor called '" + name + "'");
 }
 
-}  // namespace
+} // namespace
 
 const std::string& reactorName() {
     static const std::string name = [] {
@@ -59,7 +64,8 @@ ReactorHost::ReactorHost() : loop_(makeLoop(*this)) {}
 ReactorHost::~ReactorHost() { destroyReactor(); }
 
 ReactorBase& ReactorHost::reactor() {
-    if (!reactor_) reactor_ = loop_->makeReactor();
+    if (!reactor_)
+        reactor_ = loop_->makeReactor();
     return *reactor_;
 }
 
@@ -76,20 +82,24 @@ void ReactorHost::quitHost() { loop_->quit(); }
 bool ReactorHost::spinUntil(const std::function<bool()>& done) {
     const auto limit = std::chrono::steady_clock::now() + safetyLimit();
     while (!done()) {
-        if (std::chrono::steady_clock::now() >= limit) return false;
+        if (std::chrono::steady_clock::now() >= limit)
+            return false;
         loop_->turn(std::chrono::milliseconds(10));
     }
     return true;
 }
 
 bool ReactorHost::nestedLoop(const std::function<bool()>& until) {
-    if (until()) return true;
+    if (until())
+        return true;
     const std::shared_ptr<NestedLoop> loop = nestedLoop();
     const auto look = std::make_shared<std::function<void()>>();
     *look = [this, &until, loop = std::weak_ptr(loop), look = std::weak_ptr(look)] {
         const auto open = loop.lock();
-        if (!open) return;  // and `until` is gone
-        if (until()) return open->quit();
+        if (!open)
+            return; // and `until` is gone
+        if (until())
+            return open->quit();
         loop_->timer(std::chrono::milliseconds(2), [again = look.lock()] { (*again)(); });
     };
     (*look)();
@@ -98,7 +108,9 @@ bool ReactorHost::nestedLoop(const std::function<bool()>& until) {
 
 std::unique_ptr<NestedLoop> ReactorHost::nestedLoop() { return loop_->nested(); }
 
-void ReactorHost::hostTimer(std::chrono::milliseconds delay, std::function<void()> f) { loop_->timer(delay, std::move(f)); }
+void ReactorHost::hostTimer(std::chrono::milliseconds delay, std::function<void()> f) {
+    loop_->timer(delay, std::move(f));
+}
 
 void ReactorHost::hostCallback(std::function<void()> f) { loop_->callback(std::move(f)); }
 
@@ -118,7 +130,8 @@ void onThread(const std::function<void(ReactorHost&)>& f) {
     }));
     thread->start();
     thread->wait();
-    if (thrown) std::rethrow_exception(thrown);
+    if (thrown)
+        std::rethrow_exception(thrown);
 }
 
-}  // namespace bine::kit
+} // namespace bine::kit

@@ -9,7 +9,8 @@ namespace bine::kit {
 namespace {
 
 std::string textOf(const LogEvent& event) {
-    if (!event.failure) return event.message;
+    if (!event.failure)
+        return event.message;
     try {
         std::rethrow_exception(event.failure);
     } catch (const std::exception& error) {
@@ -19,18 +20,32 @@ std::string textOf(const LogEvent& event) {
     }
 }
 
-}  // namespace
+} // namespace
 
 ReactorTest::ReactorTest() = default;
 ReactorTest::~ReactorTest() = default;
 
+void ReactorTest::runToTheEnd() {
+    reactor().callWhenRunning([this] { reactor().stop(); });
+    run();
+}
+
+void ReactorTest::onePass() {
+    if (reactorName() == "embedded")
+        static_cast<EpollReactor&>(reactor()).dispatch();
+    else
+        reactor().iterate(Duration::zero());
+}
+
 std::vector<std::string> ReactorTest::loggedErrors() {
     std::vector<std::string> texts;
-    for (const LogEvent& event : log_->flush()) texts.push_back(textOf(event));
+    for (const LogEvent& event : log_->flush())
+        texts.push_back(textOf(event));
     return texts;
 }
 
-// What toolkits and we make once and keep (a descriptor in reserve for accepting, for one) is made before anything is counted.
+// What toolkits and we make once and keep (a descriptor in reserve for accepting, for one) is made before
+// anything is counted.
 void ReactorTest::initTestCase() {
     ReactorHost host;
     host.reactor().callWhenRunning([&] {
@@ -54,7 +69,8 @@ void ReactorTest::cleanup() {
     const bool failed = QTest::currentTestFailed();
     const std::string left = leftovers();
     if (failed) {
-        if (!left.empty()) qInfo("after the failure: %s", left.c_str());
+        if (!left.empty())
+            qInfo("after the failure: %s", left.c_str());
         return;
     }
     QVERIFY2(left.empty(), left.c_str());
@@ -63,7 +79,8 @@ void ReactorTest::cleanup() {
 std::string ReactorTest::leftovers() {
     std::string text;
     const auto note = [&](const char* where, const std::string& what) {
-        if (!what.empty()) text += (text.empty() ? "" : "; ") + std::string(where) + what;
+        if (!what.empty())
+            text += (text.empty() ? "" : "; ") + std::string(where) + what;
     };
     std::weak_ptr<detail::Mailbox> machinery;
     std::vector<DelayedCall> calls;
@@ -73,25 +90,37 @@ std::string ReactorTest::leftovers() {
     }
     host_->destroyReactor();
     for (const DelayedCall& call : calls)
-        if (call.active()) note("", "a delayed call is active, and its reactor is dead");
-    note("", settle([&] { return std::string(machinery.expired() ? "" : "the reactor's machinery is still alive"); }));
+        if (call.active())
+            note("", "a delayed call is active, and its reactor is dead");
+    note("", settle([&] {
+             return std::string(machinery.expired() ? "" : "the reactor's machinery is still alive");
+         }));
     if (countHostObjects_)
         note("in the host's loop, ", settle([&] { return differences(hostBefore_, host_->hostObjects()); }));
     host_.reset();
     note("", settle([&] { return before_.differences(Belongings::now()); }));
-    for (const std::string& error : loggedErrors()) note("logged: ", error);
+    for (const std::string& error : loggedErrors())
+        note("logged: ", error);
     log_.reset();
     return text;
 }
 
 int runTests(QObject& test, int argc, char** argv) {
-    if (reactorName() == "qt-noglib") qputenv("QT_NO_GLIB", "1");
+    if (reactorName() == "qt-noglib")
+        qputenv("QT_NO_GLIB", "1");
     if (qEnvironmentVariableIsEmpty("QTEST_FUNCTION_TIMEOUT")) {
-        const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(safetyLimit() * 3).count();
+        const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(safetyLimit() * 6).count();
         qputenv("QTEST_FUNCTION_TIMEOUT", QByteArray::number(static_cast<qlonglong>(limit)));
     }
     watchQtObjects();
     return QTest::qExec(&test, argc, argv);
 }
 
-}  // namespace bine::kit
+void watchPhases(Reactor& reactor, const std::string& event, Steps& steps) {
+    for (const Phase phase : {Phase::after, Phase::during, Phase::before}) {
+        const char* name = phase == Phase::before ? "before-" : phase == Phase::during ? "during-" : "after-";
+        reactor.addSystemEventTrigger(phase, event, steps.adder(name + event));
+    }
+}
+
+} // namespace bine::kit

@@ -1,5 +1,6 @@
 #pragma once
-// ReactorTest: the base of a class of tests that runs on every reactor. Each test function gets a fresh host and a fresh reactor, and leaves nothing behind.
+// ReactorTest: the base of a class of tests that runs on every reactor. Each test function gets a fresh host
+// and a fresh reactor, and leaves nothing behind.
 //
 //     class TimeTest : public bine::kit::ReactorTest {
 //         Q_OBJECT
@@ -15,9 +16,11 @@
 //     int main(int argc, char** argv) { return bine::kit::runTests<TimeTest>(argc, argv); }
 //     #include "time_test.moc"
 //
-// After each function the reactor is destroyed, then the host, and the books are balanced: delayed calls that still claim to wait, the reactor's machinery, objects in
-// the host's loop, descriptors, threads, logged errors. What is left fails the test. A test that expects an error takes it with loggedErrors(). What still waits in the
-// reactor when a function returns must not refer to its locals: the destructor runs the shutdown if the reactor is running.
+// After each function the reactor is destroyed, then the host, and the books are balanced: delayed calls that
+// still claim to wait, the reactor's machinery, objects in the host's loop, descriptors, threads, logged
+// errors. What is left fails the test. A test that expects an error takes it with loggedErrors(). What still
+// waits in the reactor when a function returns must not refer to its locals: the destructor runs the shutdown
+// if the reactor is running.
 
 #include <QtTest/QtTest>
 
@@ -42,8 +45,13 @@ protected:
     ReactorHost& host() { return *host_; }
     ReactorBase& reactor() { return host_->reactor(); }
     void run() { host_->run(); }
+    /// Starts the reactor and stops it: all phases of both, and nothing else.
+    void runToTheEnd();
+    /// One pass that does not wait: iterate(0s), and dispatch() for the embedded reactor.
+    void onePass();
 
-    /// For tests with windows: a toolkit puts things of its own into the loop and takes them out when it likes. They are not counted.
+    /// For tests with windows: a toolkit puts things of its own into the loop and takes them out when it
+    /// likes. They are not counted.
     void toolkitComesAndGoes() { countHostObjects_ = false; }
     /// The errors logged since the last call, "message: text of the exception".
     std::vector<std::string> loggedErrors();
@@ -63,7 +71,8 @@ private:
     bool countHostObjects_ = true;
 };
 
-/// Prepares the process as the reactor needs it and runs the test object; a function that hangs ends the program with its name.
+/// Prepares the process as the reactor needs it and runs the test object; a function that hangs ends the
+/// program with its name.
 int runTests(QObject& test, int argc, char** argv);
 
 template <class Test>
@@ -86,4 +95,7 @@ private:
     std::string text_;
 };
 
-}  // namespace bine::kit
+/// Lets each phase of the event add itself to steps: "before-startup".
+void watchPhases(Reactor& reactor, const std::string& event, Steps& steps);
+
+} // namespace bine::kit

@@ -34,7 +34,8 @@ public:
     }
     void reactorStopped() override {
         closeDescriptor();
-        if (stopped_) stopped_();
+        if (stopped_)
+            stopped_();
     }
 
 private:
@@ -42,7 +43,8 @@ private:
     std::function<void()> stopped_;
 };
 
-Wire::Wire(Reactor& reactor, std::function<void(std::string)> received) : end_(std::make_shared<End>(std::move(received))) {
+Wire::Wire(Reactor& reactor, std::function<void(std::string)> received)
+    : end_(std::make_shared<End>(std::move(received))) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         throw std::system_error(errno, std::generic_category(), "socketpair");
@@ -66,4 +68,4 @@ bool Wire::open() const { return end_->open(); }
 
 void Wire::whenStopped(std::function<void()> f) { end_->whenStopped(std::move(f)); }
 
-}  // namespace bine::kit
+} // namespace bine::kit

@@ -1,7 +1,9 @@
 #pragma once
-// Wire: I/O in its smallest form, for tests of the reactor itself: a socket pair, one end in the reactor, the other in the test's hand.
+// Wire: I/O in its smallest form, for tests of the reactor itself: a socket pair, one end in the reactor, the
+// other in the test's hand.
 //
-// The reactor's end reads one piece per event and hands it on; it sends nothing. Reactor's thread, but send(), which any thread may call.
+// The reactor's end reads one piece per event and hands it on; it sends nothing. Reactor's thread, but
+// send(), which any thread may call.
 
 #include <functional>
 #include <memory>
@@ -14,7 +16,8 @@ namespace bine::kit {
 
 class Wire {
 public:
-    /// `received` gets each piece, in the reactor; what it throws is logged there. Watched at once. Throws std::system_error.
+    /// `received` gets each piece, in the reactor; what it throws is logged there. Watched at once. Throws
+    /// std::system_error.
     Wire(Reactor& reactor, std::function<void(std::string)> received);
     /// Closes both ends; safe after the reactor's death.
     ~Wire();
@@ -36,4 +39,4 @@ private:
     int far_ = -1;
 };
 
-}  // namespace bine::kit
+} // namespace bine::kit

@@ -201,7 +201,7 @@ private slots:
             } else {
                 ran.clear();
                 clock.advance(amount);
-                std::stable_sort(model.begin(), model.end(), [](const Entry& a, const Entry& b) {
+                std::sort(model.begin(), model.end(), [](const Entry& a, const Entry& b) {
                     return a.when != b.when ? a.when < b.when : a.order < b.order;
                 });
                 std::vector<int> expected;
