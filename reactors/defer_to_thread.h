@@ -40,7 +40,10 @@ public:
         auto result = std::make_shared<Result<T>>(call());
         f_.reset();  // the captures die here, on the worker, before anybody sees the result
         home_->post([self = std::static_pointer_cast<DeferredThreadJob>(shared_from_this()), result = std::move(result)] {
-            if (!self->answer->called()) self->answer->callback(std::move(*result));
+            // Taken out of the job: the worker may be the last to let go of that, and a Resolver dies on its own thread.
+            Resolver<T> answer = std::move(*self->answer);
+            self->answer.reset();
+            if (!answer.called()) answer.callback(std::move(*result));
         });
     }
 
