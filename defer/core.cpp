@@ -498,13 +498,14 @@ void Core::frameStarted(std::coroutine_handle<> frame, std::source_location wher
     context_ = LogContext::current();
 }
 
-void Core::frameCompleted() noexcept {
+void Core::frameFinished() noexcept {
     called_ = true;
     running_ = suspended_ = false;
     context_ = {};
     if (dead_) result.clear();
     if (waiter_ && !waiter_->frameAlive_) waiter_->dropReturner();
     if (result.kind() == Slot::Kind::failure) result.failure().addPlace(Passage::passedTo, created_);
+    frame_.destroy();  // nothing of this may be touched after it, unless somebody holds a reference
 }
 
 bool Core::awaitFrom(Core& inner) {

@@ -186,7 +186,7 @@ public:
     static void deleteFrame(void* frame) noexcept;
     static Core& ofFrame(void* frame) noexcept;
     void frameStarted(std::coroutine_handle<> frame, std::source_location where);
-    void frameCompleted() noexcept;
+    void frameFinished() noexcept;
 
     void run();
     static void run(RunList& list);

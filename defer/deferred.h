@@ -747,6 +747,19 @@ private:
     std::source_location where_;
 };
 
+/// The end of a coroutine: its frame goes, the core, in the same block, lives on. It is a real suspension with an end out of line: a coroutine without one may be
+/// given a frame on the caller's stack, where no core stands before it.
+class FinalAwaiter {
+public:
+    explicit FinalAwaiter(Core& core) noexcept : core_(core) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<>) noexcept { core_.frameFinished(); }
+    void await_resume() const noexcept {}
+
+private:
+    Core& core_;
+};
+
 class PromiseBase {
 public:
     std::suspend_never initial_suspend() const noexcept { return {}; }
@@ -807,11 +820,7 @@ public:
         core_->holdByHandle();
         return Deferred<T>(core_);
     }
-    // The frame destroys itself when the coroutine ends; the core, in the same block, lives on.
-    std::suspend_never final_suspend() noexcept {
-        core_->frameCompleted();
-        return {};
-    }
+    FinalAwaiter final_suspend() noexcept { return FinalAwaiter(*core_); }
     void unhandled_exception() noexcept { core_->result.setFailure(caughtAfter(thrown_)); }
 
 protected:
