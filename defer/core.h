@@ -1,266 +1,387 @@
 #pragma once
-// Core: the untyped engine behind Deferred, Resolver and coroutines. Internal; one thread, asserted by none of the fast paths.
+// Core: the untyped engine under Deferred, Resolver and coroutines. Internal.
 //
-// One Core carries one chain: its stages (a callback and an errback are one stage), its current result, and the one consumer at its end: a handle, an outer Core that
-// waits, a coroutine that waits, or nobody. A chain runs in a RunList on the stack of the call that fired it: nested firings run at once, in lists of their own, and
-// what is waited for is continued in the same list, so that the stack stays flat.
+// One Core carries one chain: its stages, its current result, who fires it and who consumes it. It belongs to the thread that made it (asserted in
+// debug builds), is counted (not atomically), and lives in one block with an arena for its stages: one allocation for a chain that waits, from a free
+// list. A coroutine's frame lies behind its Core in one block.
+//
+// The loop that runs a chain is local to the call that fired it, so that a nested firing runs at once; what waits for a chain is continued in the
+// same loop, so that the stack stays flat. A Core that runs is never entered again. core.cpp has the invariants.
 
-#include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <new>
 #include <source_location>
 #include <string>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 
 #include "bine/defer/failure.h"
-#include "bine/defer/function.h"
-#include "bine/log/context.h"
+#include "bine/defer/owner.h"
+#include "bine/defer/result.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0::detail {
 
 class Core;
-class OwnerHook;
-class CoreOwnership;
+class PromiseBase;
+struct ThreadMemory;
 
-/// How to move and destroy the value in a Slot.
 struct ValueOperations {
-    void (*relocate)(void* from, void* to) noexcept;
+    void (*relocate)(void* to, void* from) noexcept;
     void (*destroy)(void*) noexcept;
-    const std::type_info* type;
 };
 
-/// The current result of a chain: nothing, a value of any type, or a Failure. Values of at most 32 bytes live inside, larger ones on the heap.
-class Slot {
+BINE_EXPORT extern const ValueOperations voidOperations;     // "nothing", Twisted's None
+BINE_EXPORT extern const ValueOperations failureOperations;  // a Failure, in any chain
+
+/// The current result of a chain: none yet, a value, or a Failure. Values of up to 32 bytes that move without throwing are inside, others in a box.
+class BINE_EXPORT Slot {
 public:
-    Slot() = default;
+    Slot() noexcept = default;
     Slot(const Slot&) = delete;
     Slot& operator=(const Slot&) = delete;
     ~Slot() { clear(); }
 
-    enum class Kind : std::uint8_t { nothing, value, failure };
-    Kind kind() const noexcept { return kind_; }
+    bool empty() const noexcept { return !operations_; }
+    bool isFailure() const noexcept { return operations_ == &failureOperations; }
 
-    template <class T, class... A>
-    void emplace(A&&... arguments) {
+    template <class T, class V>
+    void setValue(V&& value) {
         clear();
-        if constexpr (std::is_void_v<T>) {
-            operations_ = nullptr;
-        } else if constexpr (kInside<T>) {
-            ::new (static_cast<void*>(room_)) T(std::forward<A>(arguments)...);
-            operations_ = &inside<T>;
-        } else {
-            ::new (static_cast<void*>(room_)) T*(new T(std::forward<A>(arguments)...));
-            operations_ = &outside<T>;
-        }
-        kind_ = Kind::value;
+        if constexpr (isInside<T>)
+            ::new (static_cast<void*>(room_)) T(std::forward<V>(value));
+        else
+            ::new (static_cast<void*>(room_)) T*(new T(std::forward<V>(value)));
+        operations_ = &operationsOf<T>;
+    }
+    void setVoid() noexcept {
+        clear();
+        operations_ = &voidOperations;
     }
     void setFailure(Failure failure) noexcept {
         clear();
-        ::new (static_cast<void*>(room_)) Failure(std::move(failure).orNoException());
-        kind_ = Kind::failure;
+        ::new (static_cast<void*>(room_)) Failure(std::move(failure));
+        operations_ = &failureOperations;
     }
-    /// REQUIRES: kind() is value, of type T.
     template <class T>
-    T& value() noexcept {
-        if constexpr (kInside<T>)
-            return *std::launder(reinterpret_cast<T*>(room_));
+    void set(Result<T>&& result) {
+        if (result.isFailure())
+            setFailure(result.failure());
+        else if constexpr (std::is_void_v<T>)
+            setVoid();
         else
-            return **std::launder(reinterpret_cast<T**>(room_));
+            setValue<T>(*std::move(result));
     }
+
+    /// REQUIRES: holds a T. Afterwards the slot is empty, whatever T's move does.
+    template <class T>
+    T take() {
+        const Emptier emptier{*this};
+        return std::move(value<T>());
+    }
+    /// REQUIRES: isFailure().
     Failure& failure() noexcept { return *std::launder(reinterpret_cast<Failure*>(room_)); }
-    void clear() noexcept {
-        const Kind kind = std::exchange(kind_, Kind::nothing);
-        if (kind == Kind::failure)
-            failure().~Failure();
-        else if (kind == Kind::value && operations_)
-            operations_->destroy(room_);
+    Failure takeFailure() noexcept {
+        const Emptier emptier{*this};
+        return std::move(failure());
     }
-    void takeFrom(Slot& other) noexcept {
-        clear();
-        kind_ = std::exchange(other.kind_, Kind::nothing);
-        operations_ = other.operations_;
-        if (kind_ == Kind::failure) {
-            ::new (static_cast<void*>(room_)) Failure(std::move(other.failure()));
-            other.failure().~Failure();
-        } else if (kind_ == Kind::value && operations_) {
-            operations_->relocate(other.room_, room_);
+    /// REQUIRES: holds a T or a failure.
+    template <class T>
+    Result<T> takeResult() {
+        if (isFailure()) return takeFailure();
+        if constexpr (std::is_void_v<T>) {
+            clear();
+            return {};
+        } else {
+            return take<T>();
         }
     }
-    const std::type_info* type() const noexcept { return kind_ == Kind::value && operations_ ? operations_->type : nullptr; }
+    void moveFrom(Slot& other) noexcept {
+        clear();
+        operations_ = std::exchange(other.operations_, nullptr);
+        if (operations_ && operations_->relocate) operations_->relocate(room_, other.room_);
+    }
+    void clear() noexcept {
+        const ValueOperations* const old = std::exchange(operations_, nullptr);
+        if (old && old->destroy) old->destroy(room_);
+    }
+    /// REQUIRES: not empty.
+    std::string describe() const;
 
 private:
-    static constexpr std::size_t kRoom = 32;
+    static constexpr std::size_t roomSize = 32;
     template <class T>
-    static constexpr bool kInside = sizeof(T) <= kRoom && alignof(T) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<T>;
-    template <class T>
-    static constexpr ValueOperations inside{[](void* from, void* to) noexcept {
-                                                ::new (to) T(std::move(*static_cast<T*>(from)));
-                                                static_cast<T*>(from)->~T();
-                                            },
-                                            [](void* self) noexcept { static_cast<T*>(self)->~T(); }, &typeid(T)};
-    template <class T>
-    static constexpr ValueOperations outside{[](void* from, void* to) noexcept { ::new (to) T*(*static_cast<T**>(from)); },
-                                             [](void* self) noexcept { delete *static_cast<T**>(self); }, &typeid(T)};
+    static constexpr bool isInside =
+        sizeof(T) <= roomSize && alignof(T) <= alignof(void*) && std::is_nothrow_move_constructible_v<T>;
 
-    alignas(std::max_align_t) std::byte room_[kRoom];
+    struct Emptier {
+        Slot& slot;
+        ~Emptier() { slot.clear(); }
+    };
+
+    template <class T>
+    static T& in(void* room) noexcept {
+        if constexpr (isInside<T>)
+            return *std::launder(static_cast<T*>(room));
+        else
+            return **std::launder(static_cast<T**>(room));
+    }
+    template <class T>
+    T& value() noexcept {
+        return in<T>(room_);
+    }
+    template <class T>
+    static void relocate(void* to, void* from) noexcept {
+        if constexpr (isInside<T>) {
+            ::new (to) T(std::move(in<T>(from)));
+            in<T>(from).~T();
+        } else {
+            ::new (to) T*(&in<T>(from));
+        }
+    }
+    template <class T>
+    static void destroy(void* room) noexcept {
+        if constexpr (isInside<T>)
+            in<T>(room).~T();
+        else
+            delete &in<T>(room);
+    }
+    template <class T>
+    static constexpr ValueOperations operationsOf{&relocate<T>, std::is_trivially_destructible_v<T> && isInside<T> ? nullptr : &destroy<T>};
+
     const ValueOperations* operations_ = nullptr;
-    Kind kind_ = Kind::nothing;
+    alignas(void*) std::byte room_[roomSize];
 };
 
-/// Chains that have something to run, newest first; on the stack of a firing call.
-struct RunList {
-    Core* first = nullptr;
-    void push(Core& core) noexcept;
-};
-
-/// One level of a chain: a callback, an errback, or both. The callable follows in the derived class.
+/// One level of a chain: a callback, an errback, or both. What is derived from it has the callables.
 struct Stage {
+    struct Operations {
+        /// Takes the core's result and leaves another, or calls core.waitFor(). What it throws becomes the result.
+        void (*run)(Stage&, Core&);
+        void (*destroy)(Stage&) noexcept;
+        std::uint32_t size;
+        bool onValue;
+        bool onFailure;
+    };
+    explicit Stage(const Operations& operations) noexcept : operations(&operations) {}
+    Stage(const Stage&) = delete;
+    Stage& operator=(const Stage&) = delete;
+
+    const Operations* operations;
     Stage* next = nullptr;
-    std::uint32_t size = 0;
-    virtual ~Stage() = default;
-    /// Takes the core's result and leaves a new one there, or makes the core wait for another (Core::waitFor). Throws nothing.
-    virtual void run(Core& core, RunList& list) = 0;
 };
 
-class BINE_EXPORT Core {
+class BINE_EXPORT Core final : private Owned {
 public:
+    /// One reference, the caller's.
     static Core* make(std::source_location created);
-    void ref() noexcept { ++references_; }
-    void unref() noexcept;
+    void retain() noexcept { ++references_; }
+    void release() noexcept {
+        if (--references_ == 0) die();
+    }
+    void retainWeakly() noexcept { ++weakReferences_; }
+    void releaseWeakly() noexcept {
+        if (--weakReferences_ == 0) freeBlock();
+    }
+    /// False once nothing but weak references is left.
+    bool alive() const noexcept { return references_ != 0; }
 
-    // --- The chain.
+    Slot result;
+
+    // --- The chain. These run what can run.
 
     template <class S, class... A>
     void add(A&&... arguments) {
-        Stage* stage = ::new (allot(sizeof(S), alignof(S))) S(std::forward<A>(arguments)...);
-        stage->size = sizeof(S);
-        append(stage);
+        append(*construct<S>(std::forward<A>(arguments)...));
     }
-    /// Whether the chain has its result, and nothing holds it back.
-    bool settled() const noexcept {
-        return dead_ || (result.kind() != Slot::Kind::nothing && !first_ && !running_ && pauses_ == 0 && !waitingOn_);
-    }
-    /// Moves the result of a settled chain out; CancelledError if its owner died.
-    void takeResult(Slot& slot) noexcept;
-    /// From within a stage: this chain goes on with the result of `inner`, whose handle's reference and consumer's role pass over.
+    /// Hands the result on to `target`, whose producer's role (and a reference) goes to the stage; what is left here is nothing.
+    void addForward(Core& target);
+    /// Within a stage, as its last act: this chain goes on with the result of `inner`, whose handle's role and reference are given.
     void waitFor(Core& inner);
-    /// From a coroutine's await: the coroutine of `this` resumes when `inner` has its result. `inner` keeps its reference with the awaiter.
-    /// False if `inner` itself waits for this coroutine: it would wait for ever.
-    bool awaitFrom(Core& inner);
+    /// The chain has its result and nothing is left to do or wait for.
+    bool isFinal() const noexcept {
+        return !result.empty() && !first_ && !busy_ && !inner_ && !hasBody_ && pauses_ == 0 && !killed_;
+    }
+    bool isKilled() const noexcept { return killed_; }
+    /// The value was taken by an await; what is left is nothing, of no type.
+    bool isTaken() const noexcept { return taken_; }
+    /// REQUIRES: isFinal(). Moves the result out, for a handle that stays.
+    template <class T>
+    Result<T> takeFinal() {
+        Result<T> taken = result.takeResult<T>();
+        result.setVoid();
+        taken_ = !std::is_void_v<T>;
+        return taken;
+    }
 
     // --- The producer's end.
 
-    enum class Firing { fire, swallow, already };
-    /// Whether the producer may fire now. `swallow`: a cancelled operation's one late result; drop it.
-    Firing beginFiring(std::source_location where);
-    /// The result is in `result`: runs everything that can run.
-    void fired();
-    /// Firing without running: releases what waits for the firing only.
-    void prepareRun() noexcept;
-    void setCanceller(Function<void(Core&)> canceller) { canceller_ = std::move(canceller); }
+    /// False if this firing is to be dropped silently. Throws AlreadyCalledError.
+    bool mayFire();
+    /// `result` has been set after mayFire(). A failure notes the place.
+    void fire(std::source_location where);
     bool called() const noexcept { return called_; }
-    void resolverGone() noexcept;
-    void holdByResolver() noexcept { resolver_ = true; }
+    template <class S, class... A>
+    void setCanceller(A&&... arguments) {
+        canceller_ = construct<S>(std::forward<A>(arguments)...);
+    }
+    /// The Resolver is gone: AbandonedError if somebody waits. Takes its reference.
+    void abandon() noexcept;
 
     // --- The consumer's end.
 
-    void holdByHandle() noexcept { handle_ = true; }
-    void releaseByHandle() noexcept;
+    /// A handle comes to be (it has a reference too), or goes (and takes it along).
+    void giveHandle() noexcept { handle_ = handleGiven_ = true; }
+    void dropHandle() noexcept;
     void cancel();
     void pause() noexcept { ++pauses_; }
     void unpause();
     void own(OwnerHook& hook);
     std::string describe() const;
-    std::source_location created() const noexcept { return created_; }
-    [[noreturn]] void throwAlreadyCalled() const;
-
-    Slot result;
 
     // --- Coroutines.
 
+    /// Memory for a frame; its Core lies in front. The frame has a reference until deleteFrame().
     static void* newFrame(std::size_t size);
     static void deleteFrame(void* frame) noexcept;
     static Core& ofFrame(void* frame) noexcept;
-    void frameStarted(std::coroutine_handle<> frame, std::source_location where);
-    void frameFinished() noexcept;
-
-    void run();
-    static void run(RunList& list);
+    void bodyBegins(PromiseBase& promise) noexcept;
+    /// Runs the body up to its first suspension, and what then can run.
+    void start();
+    void bodyEnds() noexcept { bodyDone_ = true; }
+    /// The body suspends until `inner` has its result, which then is in `result`. `keepsHandle`: the handle stays with whoever has it.
+    void await(Core& inner, bool keepsHandle);
+    void setCreated(std::source_location created) noexcept { created_ = created; }
+    std::source_location created() const noexcept { return created_; }
 
 private:
-    friend class CoreOwnership;
-    friend struct RunList;
+    friend struct HandOver;
+    friend class FurtherOwner;
+    class Ready;
     struct Chunk;
-    struct Trash;
-    static constexpr std::size_t kArena = 240;  // six lambdas with two pointers each
 
-    explicit Core(std::source_location created, std::size_t size) noexcept : created_(created), blockSize_(size) {}
-    ~Core();
+    Core(std::source_location created, bool coroutine) noexcept;
+    ~Core() override;
 
-    void* allot(std::size_t size, std::size_t alignment);
-    void append(Stage* stage);
-    void dispose(Stage* stage) noexcept;
-    void advance(RunList& list);
-    void resume();
-    void finish(RunList& list) noexcept;
-    void dropReturner() noexcept;
-    void skipIdleWaiters() noexcept;
-    bool waitsFor(const Core& other) const noexcept;
-    void dropResult() noexcept;
+    template <class S, class... A>
+    S* construct(A&&... arguments) {
+        void* const room = allocateStage(sizeof(S), alignof(S));
+        if constexpr (std::is_nothrow_constructible_v<S, A...>) {
+            return ::new (room) S(std::forward<A>(arguments)...);
+        } else {
+            try {
+                return ::new (room) S(std::forward<A>(arguments)...);
+            } catch (...) {
+                freeStage(room, sizeof(S));
+                throw;
+            }
+        }
+    }
+    void* allocateStage(std::size_t size, std::size_t alignment);
+    void freeStage(void* room, std::size_t size) noexcept;
+    void destroyStage(Stage& stage) noexcept;
+    void destroyStages() noexcept;
+    void append(Stage& stage);
+    Stage& popStage() noexcept;
+
+    void settle();
+    void advance(Ready& ready);
+    void runStage(Stage& stage);
+    bool handOver(Stage& stage, Ready& ready);  // true: this is on the list again, behind the target
+    bool forward(Core& target);
+    void resumeBody();
+    void destroyFrame();
+    void endChain(Ready& ready);
+    void link(Core& inner) noexcept;
+    bool wouldWaitForItself(const Core& inner) const noexcept;
+    void leaveOutIdleWaiter() noexcept;
+    void releaseHeldStage() noexcept;
+    void noteFailure(bool passed = false) noexcept;
+    void takeOver(Slot& other) noexcept;
+    void markCalled(std::source_location where);
+    void discardResult() noexcept;
+
     void cancelHere();
-    void ownerDies() noexcept;
-    void ownerDied() noexcept;
-    void noteFiring();
-    void endAtSource() noexcept;
-    void endForOwner(RunList& list) noexcept;
-    void dropStages() noexcept;
+    void runCanceller() noexcept;
+    void dropCanceller() noexcept;
+    void abandonNow() noexcept;
+
+    void ownerDies() noexcept override;
+    void ownerDied() override;
+    void end();
+    bool takeLent() noexcept;
+    void stopLending();
+    static void endOutward(Core& innermost);
     void dropOwners() noexcept;
-    void releaseChunks() noexcept;
+
+    void die() noexcept;
+    static void emptyTrash(ThreadMemory& thread) noexcept;
+    void dieNow() noexcept;
+    void freeBlock() noexcept;
+    void checkThread() const noexcept;
+    std::byte* arena() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
+    std::size_t arenaSize() const noexcept;
+    void* frame() noexcept;
 
     std::uint32_t references_ = 1;
+    std::uint32_t weakReferences_ = 1;  // all strong ones together count as one
     std::uint32_t pauses_ = 0;
-    bool called_ = false;
-    bool swallowOne_ = false;
-    bool cancellerRan_ = false;
-    bool running_ = false;       // a stage of it is on the stack, or it waits in a RunList with more to run
-    bool handle_ = false;        // the consumer is a handle
-    bool resolver_ = false;      // somebody may still fire it
-    bool dead_ = false;          // its owner died
-    bool ended_ = false;         // ownerDied() has been here
-    bool coroutine_ = false;
-    bool resumable_ = false;     // the awaited result is there
-    bool frameAlive_ = false;
-    bool suspended_ = false;
-    bool cancelAtNextAwait_ = false;
+    std::uint16_t arenaUsed_ = 0;
+    std::uint16_t arenaLive_ = 0;  // stages in the arena
+    bool coroutine_ : 1;
+    bool called_ : 1 = false;
+    bool swallowOne_ : 1 = false;       // cancelled without a canceller: one late firing is dropped
+    bool cancelling_ : 1 = false;       // the canceller is on the stack
+    bool cancelRequested_ : 1 = false;  // while the body ran: the next await is cancelled
+    bool busy_ : 1 = false;             // a loop runs it, or has it on its list
+    bool handle_ : 1 = false;           // the consumer is a handle
+    bool handleGiven_ : 1 = false;
+    bool holding_ : 1 = false;  // first_ returned what is waited for: done, but its callable must live
+    bool taken_ : 1 = false;
+    bool lent_ : 1 = false;     // inner_ keeps its handle: a HandOver stage of it gives us the result
+    bool hasBody_ : 1 = false;  // a coroutine whose frame lives
+    bool bodyDone_ : 1 = false;
+    bool killed_ : 1 = false;  // its owner died: nothing of it may run
+    bool ending_ : 1 = false;
+    Core* waiter_ = nullptr;  // who waits for this; counted
+    Core* inner_ = nullptr;   // what this waits for; counted
+    Core* nextReady_ = nullptr;
     Stage* first_ = nullptr;
     Stage* last_ = nullptr;
-    Stage* returner_ = nullptr;  // the stage that returned what is waited for
-    Core* waitingOn_ = nullptr;  // counted
-    Core* waiter_ = nullptr;     // counted: whoever waits for this
-    Core* nextToRun_ = nullptr;
-    Core* nextToEnd_ = nullptr;
-    CoreOwnership* owners_ = nullptr;
-    Function<void(Core&)> canceller_;
+    Stage* canceller_ = nullptr;
+    Chunk* chunks_ = nullptr;  // stages that the arena had no room for
+    class FurtherOwner* furtherOwners_ = nullptr;
     std::source_location created_;
-    std::source_location firedAt_{};
-    std::coroutine_handle<> frame_{};
-    LogContext context_;
-    Chunk* chunks_ = nullptr;
-    std::size_t blockSize_;
-    std::uint32_t live_ = 0;     // stages in the arena or chunks
-    std::uint32_t used_ = 0;     // bytes of the arena
-    alignas(std::max_align_t) std::byte arena_[kArena];
+    std::source_location fired_;
+    union {
+        PromiseBase* promise_;  // of a coroutine that has a frame
+        Core* nextInTrash_;
+    };
+    const void* thread_;
 };
 
-inline void RunList::push(Core& core) noexcept {
-    core.ref();
-    core.running_ = true;
-    core.nextToRun_ = first;
-    first = &core;
-}
+/// A counted pointer.
+class CoreRef {
+public:
+    CoreRef() noexcept = default;
+    explicit CoreRef(Core& core) noexcept : core_(&core) { core.retain(); }
+    CoreRef(const CoreRef&) = delete;
+    CoreRef& operator=(const CoreRef&) = delete;
+    ~CoreRef() {
+        if (core_) core_->release();
+    }
+    void reset(Core& core) noexcept {
+        core.retain();
+        if (Core* old = std::exchange(core_, &core)) old->release();
+    }
+
+private:
+    Core* core_ = nullptr;
+};
+
+BINE_EXPORT void reportUnhandled(const Failure& failure, std::source_location created) noexcept;
+[[noreturn]] BINE_EXPORT void throwMisuse(const char* what);
 
 }  // namespace bine::inline v0::detail

@@ -1,10 +1,13 @@
 #pragma once
-// Names of this floor for headers that only mention them.
+// Names of this floor, for headers that only mention them.
 
 #include <type_traits>
 
 namespace bine::inline v0 {
 
+class Failure;
+template <class T>
+class Result;
 template <class T = void>
 class Deferred;
 template <class T>
@@ -14,6 +17,7 @@ class Resolver;
 
 namespace detail {
 
+/// Whether R is a Deferred or derived from one.
 template <class R>
 struct IsDeferred : std::false_type {};
 template <class T>

@@ -1,36 +1,59 @@
 #pragma once
-// Blocks of a few hundred bytes from a free list per thread: what Deferreds and coroutine frames are made of. Internal.
+// What the engine keeps per thread: a free list of blocks, and what waits to die. Internal to core.cpp.
 //
-// Under sanitizers there are no free lists, and dead memory is poisoned: otherwise both would hide uses after the end.
+// Under sanitizers there is no free list and dead stages are poisoned: otherwise both would hide uses after the end.
 
 #include <cstddef>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__)
+#define BINE_ASAN 1
+#elif defined(__SANITIZE_THREAD__)
 #define BINE_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#if __has_feature(address_sanitizer)
+#define BINE_ASAN 1
+#elif __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
 #define BINE_SANITIZED 1
 #endif
 #endif
-
-#if defined(BINE_SANITIZED) && __has_include(<sanitizer/asan_interface.h>)
+#ifdef BINE_ASAN
+#define BINE_SANITIZED 1
 #include <sanitizer/asan_interface.h>
 #endif
 
 namespace bine::inline v0::detail {
 
-/// Throws std::bad_alloc.
-void* poolAllocate(std::size_t size);
-void poolFree(void* block, std::size_t size) noexcept;
+class Core;
 
-inline void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) {
-#ifdef ASAN_POISON_MEMORY_REGION
-    ASAN_POISON_MEMORY_REGION(memory, size);
+struct FreeBlock {
+    FreeBlock* next;
+};
+
+/// Trivially destructible, so that what dies late in the life of a thread may still use it.
+struct ThreadMemory {
+    static constexpr int mostDepth = 16;     // of destructors that destroy Deferreds
+    static constexpr int mostBlocks = 1024;  // 400 KiB
+
+    Core* trash = nullptr;
+    int depth = 0;
+    int blocks = 0;
+    FreeBlock* free = nullptr;
+    bool closed = false;  // the thread ends: nothing is kept any more
+};
+ThreadMemory& threadMemory() noexcept;
+
+/// Of the one size that the free list is for. Throws std::bad_alloc.
+void* allocateBlock(std::size_t size);
+void freeBlock(void* block) noexcept;
+
+inline void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef BINE_ASAN
+    __asan_poison_memory_region(memory, size);
 #endif
 }
-inline void unpoison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) {
-#ifdef ASAN_UNPOISON_MEMORY_REGION
-    ASAN_UNPOISON_MEMORY_REGION(memory, size);
+inline void unpoison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
+#ifdef BINE_ASAN
+    __asan_unpoison_memory_region(memory, size);
 #endif
 }
 

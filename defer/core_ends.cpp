@@ -1,0 +1,223 @@
+// The engine: the two ends of a chain, and its end with its owner.
+#include <new>
+
+#include "bine/defer/core_parts.h"
+#include "bine/defer/errors.h"
+#include "bine/defer/pool.h"
+
+namespace bine::inline v0::detail {
+
+// --- The producer's end.
+
+bool Core::mayFire() {
+    checkThread();
+    if (killed_) return false;
+    if (!called_) return true;
+    if (!swallowOne_) throw AlreadyCalledError(created_, fired_);
+    swallowOne_ = false;
+    return false;
+}
+
+void Core::fire(std::source_location where) {
+    CoreRef pin(*this);
+    fired_ = where;
+    noteFailure();
+    markCalled(where);
+    settle();
+}
+
+// What was needed only until now goes: the canceller, and the callable that returned this.
+void Core::markCalled(std::source_location where) {
+    called_ = true;
+    fired_ = where;
+    dropCanceller();
+    if (waiter_ && waiter_->holding_) {
+        CoreRef waiter(*waiter_);
+        waiter_->releaseHeldStage();
+    }
+}
+
+void Core::dropCanceller() noexcept {
+    if (Stage* const canceller = std::exchange(canceller_, nullptr)) destroyStage(*canceller);
+}
+
+void Core::abandon() noexcept {
+    checkThread();
+    ThreadMemory& thread = threadMemory();
+    if (thread.depth >= ThreadMemory::mostDepth) {
+        nextInTrash_ = std::exchange(thread.trash, this);
+        return;
+    }
+    ++thread.depth;
+    abandonNow();
+    emptyTrash(thread);
+    --thread.depth;
+}
+
+void Core::abandonNow() noexcept {
+    if (!called_ && !killed_ && !cancelling_) {
+        if (handle_ || waiter_ || first_) {
+            result.setFailure(AbandonedError(created_));
+            fire({});
+        } else {
+            called_ = true;
+        }
+    }
+    dropCanceller();  // what it would stop may be gone
+    release();
+}
+
+// --- The consumer's end.
+
+void Core::dropHandle() noexcept {
+    checkThread();
+    handle_ = false;
+    if (isFinal() && !waiter_) discardResult();
+    release();
+}
+
+void Core::unpause() {
+    if (pauses_ == 0 || --pauses_ != 0) return;
+    CoreRef pin(*this);
+    settle();
+}
+
+void Core::cancel() {
+    checkThread();
+    Core* innermost = this;
+    while (innermost->inner_) innermost = innermost->inner_;
+    CoreRef pin(*innermost);
+    innermost->cancelHere();
+}
+
+void Core::cancelHere() {
+    if (killed_ || cancelling_) return;
+    if (hasBody_) {  // it runs: else it would wait for something
+        cancelRequested_ = true;
+        return;
+    }
+    if (called_) return;
+    if (canceller_)
+        runCanceller();
+    else
+        swallowOne_ = true;
+    if (called_ || killed_) return;
+    result.setFailure(CancelledError());
+    fire({});
+}
+
+void Core::runCanceller() noexcept {
+    cancelling_ = true;
+    Stage& canceller = *std::exchange(canceller_, nullptr);
+    try {
+        canceller.operations->run(canceller, *this);
+    } catch (...) {
+        Failure failure = caughtFailure();
+        deferLogger().failure(failure.exceptionPtr(), "Unhandled error in a canceller", LogLevel::critical, {}, created_);
+    }
+    cancelling_ = false;
+    destroyStage(canceller);
+}
+
+std::string Core::describe() const {
+    if (inner_) return "waiting on the Deferred made at " + placeText(inner_->created_);
+    if (!result.empty()) return result.describe();
+    return called_ ? "its result was taken" : "not fired yet";
+}
+
+// --- Owners.
+
+void Core::own(OwnerHook& hook) {
+    checkThread();
+    if (killed_) return;
+    if (!linked()) return hook.add(*this);
+    furtherOwners_ = new FurtherOwner(*this, furtherOwners_);
+    hook.add(*furtherOwners_);
+}
+
+void Core::dropOwners() noexcept {
+    unlink();
+    while (furtherOwners_) delete std::exchange(furtherOwners_, furtherOwners_->next);
+}
+
+// From here inwards, to the operation that all of it waits for: nothing of it runs any more.
+void Core::ownerDies() noexcept {
+    killed_ = true;
+    for (Core* core = this; core->inner_; core = core->inner_) {
+        if (core->lent_ && !core->takeLent()) return;
+        if (core->inner_->killed_) return;
+        core->inner_->killed_ = true;
+    }
+}
+
+// An awaited lvalue that nobody else waits for is as good as one that was given away. False: somebody else does.
+bool Core::takeLent() noexcept {
+    auto* const stage = static_cast<HandOver*>(inner_->last_);
+    if (inner_->waiter_ || !stage || stage->operations != &HandOver::awaiting || stage->target != this) return false;
+    stage->target = nullptr;  // its reference
+    inner_->waiter_ = this;
+    lent_ = false;
+    return true;
+}
+
+void Core::ownerDied() {
+    checkThread();
+    ownerDies();
+    Core* innermost = this;
+    while (innermost->inner_ && !innermost->lent_) innermost = innermost->inner_;
+    endOutward(*innermost);
+}
+
+// Ends all that was killed, from the innermost outwards; its operation is cancelled before the outermost goes. What is on the stack stops this: its
+// loop goes on from there when it comes back. The first that was not killed is told.
+void Core::endOutward(Core& innermost) {
+    const CoreRef operation(innermost);
+    const bool cancels = !innermost.called_ && !innermost.cancelling_;
+    const auto stopOperation = [&] {
+        if (cancels && innermost.canceller_) innermost.runCanceller();
+    };
+    CoreRef pin(innermost);
+    for (Core* core = &innermost;;) {
+        if (core->busy_ || core->ending_ || !core->waiter_ || !core->waiter_->killed_) stopOperation();
+        if (core->ending_) return;
+        if (core->busy_) return core->destroyStages();
+        core->end();
+        Core* const waiter = std::exchange(core->waiter_, nullptr);
+        if (!waiter) return stopOperation();
+        waiter->inner_ = nullptr;
+        pin.reset(*waiter);  // may be the end of core, which had the waiter's reference too
+        core->release();
+        waiter->release();
+        if (!waiter->killed_) {
+            waiter->result.setFailure(CancelledError("what was waited for died with its owner"));
+            waiter->noteFailure();
+            return waiter->settle();
+        }
+        core = waiter;
+    }
+}
+
+void Core::end() {
+    ending_ = true;
+    called_ = true;
+    if (lent_) stopLending();
+    destroyStages();
+    if (hasBody_) destroyFrame();
+    result.clear();
+    dropOwners();
+}
+
+// The coroutine awaits what somebody else has the handle of: that is cancelled, and goes on without us.
+void Core::stopLending() {
+    Core* const inner = std::exchange(inner_, nullptr);
+    lent_ = false;
+    for (Stage* stage = inner->first_; stage; stage = stage->next) {
+        if (stage->operations != &HandOver::awaiting || static_cast<HandOver*>(stage)->target != this) continue;
+        static_cast<HandOver*>(stage)->target = nullptr;
+        release();
+    }
+    inner->cancel();
+    inner->release();
+}
+
+}  // namespace bine::inline v0::detail

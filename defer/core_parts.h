@@ -1,0 +1,35 @@
+#pragma once
+// What the sources of the engine share. Internal.
+
+#include "bine/defer/core.h"
+#include "bine/log/log.h"
+
+namespace bine::inline v0::detail {
+
+/// "bine.defer". Never destroyed: Deferreds die in static destructors too.
+const Logger& deferLogger();
+
+/// Another owner than the first, which a Core's own base links to.
+class FurtherOwner final : public Owned {
+public:
+    FurtherOwner(Core& core, FurtherOwner* next) : core(core), next(next) {}
+    void ownerDies() noexcept override { static_cast<Owned&>(core).ownerDies(); }
+    void ownerDied() override { static_cast<Owned&>(core).ownerDied(); }
+
+    Core& core;
+    FurtherOwner* next;
+};
+
+/// Gives the result of a chain to another Core: the coroutine that awaits an lvalue, or the target of chainDeferred(). Has no callable.
+struct HandOver : Stage {
+    HandOver(const Operations& operations, Core& target) noexcept : Stage(operations), target(&target) {}
+
+    Core* target;  // counted; null: nobody wants it any more
+
+    static void destroyAwait(Stage& stage) noexcept;
+    static void destroyForward(Stage& stage) noexcept;
+    static const Operations awaiting;
+    static const Operations forwarding;
+};
+
+}  // namespace bine::inline v0::detail

@@ -1,0 +1,158 @@
+#pragma once
+// Coroutines: any function that returns a Deferred<T> may be one. Included by deferred.h.
+//
+// The body runs at once, up to its first co_await of something that has no result yet; later it is resumed by the loop that runs the chain it waits for,
+// with the log prefix of its start. Awaiting a result that is there does not suspend. A failure is thrown at the co_await. co_await std::move(d) and
+// co_await f() consume; co_await d takes the result and leaves d with nothing. cancel() goes to what is awaited. Cost: one allocation, of the frame
+// with its Core; awaiting costs none.
+//
+// Trap: parameters are copied into the frame, but what a reference, a pointer or a string_view parameter names is not; the same for a lambda's
+// captures, unless the lambda is a callback of a Deferred: these live as long as needed.
+
+#include <coroutine>
+#include <cstddef>
+#include <optional>
+#include <source_location>
+#include <type_traits>
+#include <utility>
+
+#include "bine/defer/core.h"
+#include "bine/defer/deferred.h"
+#include "bine/log/context.h"
+#include "bine/log/export.h"
+
+namespace bine::inline v0::detail {
+
+template <class T>
+class Awaiter;
+
+class BINE_EXPORT PromiseBase {
+public:
+    PromiseBase(const PromiseBase&) = delete;
+    PromiseBase& operator=(const PromiseBase&) = delete;
+
+    static void* operator new(std::size_t size) { return Core::newFrame(size); }
+    static void operator delete(void* frame, std::size_t) noexcept { Core::deleteFrame(frame); }
+
+    /// The body is run as a loop runs it, from within its first suspension: what comes after it happens there too, the frame's end included.
+    class Start {
+    public:
+        explicit Start(Core& core) noexcept : core_(core) {}
+        bool await_ready() const noexcept { return started_; }
+        void await_suspend(std::coroutine_handle<>) {
+            started_ = true;
+            core_.start();
+        }
+        void await_resume() const noexcept {}
+
+    private:
+        Core& core_;
+        bool started_ = false;
+    };
+    Start initial_suspend() noexcept { return Start(*core_); }
+    std::suspend_always final_suspend() noexcept {
+        core_->bodyEnds();
+        return {};
+    }
+    void unhandled_exception();
+
+    template <class U>
+    Awaiter<U> await_transform(Deferred<U>&& deferred, std::source_location where = std::source_location::current()) noexcept {
+        return Awaiter<U>(*this, deferred, false, where);
+    }
+    template <class U>
+    Awaiter<U> await_transform(Deferred<U>& deferred, std::source_location where = std::source_location::current()) noexcept {
+        return Awaiter<U>(*this, deferred, true, where);
+    }
+    template <class U>
+    Awaiter<U> await_transform(NamedDeferred<U>& deferred, std::source_location where = std::source_location::current()) noexcept {
+        return Awaiter<U>(*this, deferred, true, where);
+    }
+    template <class U>
+    void await_transform(NamedDeferred<U>&&) = delete;  // name it first: auto d = f([captures] { ... }); co_await d;
+    template <class X>
+        requires(!IsDeferred<std::remove_cvref_t<X>>::value)
+    std::suspend_never await_transform(X&&) noexcept {
+        static_assert(IsDeferred<std::remove_cvref_t<X>>::value, "a coroutine that returns a Deferred can only await a Deferred");
+        return {};
+    }
+
+    Core& core() const noexcept { return *core_; }
+    const LogContext& context() const noexcept { return context_; }
+    /// Throws it here, and knows it again should it leave the body.
+    [[noreturn]] void raise(Failure failure, const std::source_location& where);
+
+protected:
+    explicit PromiseBase(void* frame) noexcept;
+    ~PromiseBase() = default;
+
+private:
+    Core* core_;
+    LogContext context_;
+    Failure raised_;
+};
+
+/// What co_await makes of a Deferred.
+template <class T>
+class Awaiter {
+public:
+    Awaiter(PromiseBase& promise, Deferred<T>& deferred, bool keepsHandle, std::source_location where) noexcept
+        : promise_(promise), deferred_(deferred), where_(where), keepsHandle_(keepsHandle) {}
+    Awaiter(const Awaiter&) = delete;
+    Awaiter& operator=(const Awaiter&) = delete;
+
+    bool await_ready() const { return deferred_.readyForAwait(); }
+    void await_suspend(std::coroutine_handle<>) {
+        suspended_ = true;
+        promise_.core().await(deferred_.coreForAwait(keepsHandle_), keepsHandle_);
+    }
+    T await_resume() {
+        Result<T> result = suspended_ ? promise_.core().result.template takeResult<T>() : deferred_.takeForAwait();
+        if (result.isFailure()) promise_.raise(result.failure(), where_);
+        if constexpr (!std::is_void_v<T>) return *std::move(result);
+    }
+
+private:
+    PromiseBase& promise_;
+    Deferred<T>& deferred_;
+    std::source_location where_;
+    bool keepsHandle_;
+    bool suspended_ = false;
+};
+
+template <class T>
+class PromiseOf : public PromiseBase {
+protected:
+    using PromiseBase::PromiseBase;
+
+public:
+    Deferred<T> get_return_object(std::source_location where = std::source_location::current()) noexcept {
+        core().setCreated(where);
+        core().retain();
+        core().giveHandle();
+        return Deferred<T>(core());
+    }
+};
+
+template <class T>
+class Promise final : public PromiseOf<T> {
+public:
+    Promise() noexcept : PromiseOf<T>(std::coroutine_handle<Promise>::from_promise(*this).address()) {}
+
+    template <class U = T>
+        requires(std::is_convertible_v<U, Result<T>> && !IsDeferred<std::remove_cvref_t<U>>::value)
+    void return_value(U&& value) {
+        this->core().result.set(Result<T>(std::forward<U>(value)));
+    }
+    template <class U>
+    void return_value(Deferred<U>) = delete;  // co_await it: co_return co_await std::move(d);
+};
+
+template <>
+class Promise<void> final : public PromiseOf<void> {
+public:
+    Promise() noexcept : PromiseOf<void>(std::coroutine_handle<Promise>::from_promise(*this).address()) {}
+    void return_void() noexcept { core().result.setVoid(); }
+};
+
+}  // namespace bine::inline v0::detail

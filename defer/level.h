@@ -1,0 +1,237 @@
+#pragma once
+// One level of a chain: what the callables given to addCallback() and its siblings become. Internal to deferred.h.
+//
+// A callable that returns a Deferred lives, at one address, until that has been fired, and so does the argument it was given: it may be a coroutine
+// lambda with captures and reference parameters.
+
+#include <functional>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "bine/defer/core.h"
+#include "bine/defer/fwd.h"
+#include "bine/defer/result.h"
+
+namespace bine::inline v0::detail {
+
+// GCC before 13 destroys a temporary closure twice if its full expression contains a co_await.
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 13
+inline constexpr bool kNameItFirst = true;
+#else
+inline constexpr bool kNameItFirst = false;
+#endif
+
+/// What a function returns that was given these callables: a Deferred<U>; with such a compiler one that cannot be awaited without being named.
+template <class U, class... Callables>
+using DeferredFor =
+    std::conditional_t<kNameItFirst && !(std::is_trivially_destructible_v<std::decay_t<Callables>> && ...), NamedDeferred<U>, Deferred<U>>;
+
+/// f with further arguments after the result.
+template <class F, class... A>
+class Bound {
+public:
+    template <class G, class... B>
+    explicit Bound(std::in_place_t, G&& f, B&&... rest) : f_(std::forward<G>(f)), rest_(std::forward<B>(rest)...) {}
+
+    template <class... V>
+        requires std::is_invocable_v<F&, V..., A&...>
+    decltype(auto) operator()(V&&... values) {
+        return std::apply([&](A&... rest) -> decltype(auto) { return std::invoke(f_, std::forward<V>(values)..., rest...); }, rest_);
+    }
+
+private:
+    F f_;
+    std::tuple<A...> rest_;
+};
+
+template <class F, class... A>
+struct CallableOfArguments {
+    using type = Bound<std::decay_t<F>, std::decay_t<A>...>;
+    static type make(F&& f, A&&... rest) { return type(std::in_place, std::forward<F>(f), std::forward<A>(rest)...); }
+};
+template <class F>
+struct CallableOfArguments<F> {
+    using type = std::decay_t<F>;
+    static F&& make(F&& f) { return std::forward<F>(f); }
+};
+template <class F, class... A>
+using CallableOf = typename CallableOfArguments<F, A...>::type;
+
+/// The side of a level that lets everything pass, and the side that is the same function as the other.
+struct PassOn {};
+struct SameFunction {};
+
+/// How F is called with a result: it takes it (by value or by any reference), or ignores it.
+template <class F, class Argument>
+struct Invocation {
+    static constexpr bool takesRvalue = std::is_invocable_v<F&, Argument>;
+    static constexpr bool takesLvalue = !takesRvalue && std::is_invocable_v<F&, Argument&>;
+    static constexpr bool possible = takesRvalue || takesLvalue || std::is_invocable_v<F&>;
+    using type = typename std::conditional_t<takesRvalue, std::invoke_result<F&, Argument>,
+                                             std::conditional_t<takesLvalue, std::invoke_result<F&, Argument&>, std::invoke_result<F&>>>::type;
+};
+template <class F>
+struct Invocation<F, void> {
+    static constexpr bool possible = std::is_invocable_v<F&>;
+    using type = std::invoke_result_t<F&>;
+};
+
+template <class F, class Argument>
+decltype(auto) callWith(F& f, Argument&& argument) {
+    if constexpr (Invocation<F, Argument>::takesRvalue)
+        return std::invoke(f, std::move(argument));
+    else if constexpr (Invocation<F, Argument>::takesLvalue)
+        return std::invoke(f, argument);
+    else
+        return std::invoke(f);
+}
+
+/// What F returns for a result of type Argument (maybe void), without const and reference.
+template <class F, class Argument>
+using ReturnOf = std::remove_cvref_t<typename Invocation<F, Argument>::type>;
+
+/// The type that a chain of T carries after a callable that returned R.
+template <class R, class T>
+struct NextType {
+    using type = R;
+};
+template <class T>
+struct NextType<Failure, T> {
+    using type = T;
+};
+template <class U, class T>
+struct NextType<Deferred<U>, T> {
+    using type = U;
+};
+template <class U, class T>
+struct NextType<NamedDeferred<U>, T> {
+    using type = U;
+};
+template <class U, class T>
+struct NextType<Result<U>, T> {
+    using type = U;
+};
+
+/// Whether what is returned leads to U: errbacks must lead back to the type the chain has.
+template <class R, class U>
+inline constexpr bool leadsTo =
+    std::is_same_v<typename NextType<R, U>::type, U> || (!IsDeferred<R>::value && !std::is_void_v<R> && std::is_convertible_v<R, Result<U>>);
+
+/// What `call` returned (no Deferred) as the result of a chain of U.
+template <class U, class Call>
+Result<U> resultOf(Call&& call) {
+    if constexpr (std::is_void_v<decltype(call())>) {
+        call();
+        return Result<U>();
+    } else {
+        return call();
+    }
+}
+
+/// F and G are callables for values and for failures, or PassOn; or F is for a Result<T> and G is SameFunction.
+template <class T, class U, class F, class G>
+class Level {
+    static constexpr bool both = std::is_same_v<G, SameFunction>;
+
+public:
+    static constexpr bool onValue = !std::is_same_v<F, PassOn>;
+    static constexpr bool onFailure = !std::is_same_v<G, PassOn>;
+
+    template <class ForF, class ForG>
+    Level(ForF&& f, ForG&& g) : f_(std::forward<ForF>(f)), g_(std::forward<ForG>(g)) {}
+
+    using ValueArgument = std::conditional_t<both, Result<T>, T>;
+    using FailureArgument = std::conditional_t<both, Result<T>, Failure>;
+    auto& forValue() noexcept { return f_; }
+    auto& forFailure() noexcept {
+        if constexpr (both)
+            return f_;
+        else
+            return g_;
+    }
+
+private:
+    [[no_unique_address]] F f_;
+    [[no_unique_address]] G g_;
+};
+
+template <class F, class Argument>
+struct DefersFor {
+    static constexpr bool value = IsDeferred<ReturnOf<F, Argument>>::value;
+};
+template <class Argument>
+struct DefersFor<PassOn, Argument> {
+    static constexpr bool value = false;
+};
+
+/// Keeps the argument of a callable that returns a Deferred. `side` makes two empty ones share their place.
+template <class Argument, bool kept, int side>
+class Kept {
+public:
+    Argument&& keep(Argument&& argument) noexcept { return std::move(argument); }
+};
+template <class Argument, int side>
+class Kept<Argument, true, side> {
+public:
+    Argument&& keep(Argument&& argument) { return std::move(argument_.emplace(std::move(argument))); }
+
+private:
+    std::optional<Argument> argument_;
+};
+template <int side>
+class Kept<void, true, side> {};
+template <int side>
+class Kept<void, false, side> {};
+
+template <class T, class U, class F, class G>
+class LevelStage final : public Stage {
+    using L = Level<T, U, F, G>;
+    using ValueArgument = typename L::ValueArgument;
+    using FailureArgument = typename L::FailureArgument;
+    using FailureCallable = std::conditional_t<std::is_same_v<G, SameFunction>, F, G>;
+
+public:
+    template <class ForF, class ForG>
+    LevelStage(ForF&& f, ForG&& g) : Stage(operationsOfLevel), level_(std::forward<ForF>(f), std::forward<ForG>(g)) {}
+
+private:
+    static void run(Stage& stage, Core& core) { static_cast<LevelStage&>(stage).run(core); }
+    static void destroy(Stage& stage) noexcept { static_cast<LevelStage&>(stage).~LevelStage(); }
+
+    void run(Core& core) {
+        if (core.result.isFailure()) {
+            if constexpr (L::onFailure) {
+                FailureArgument failure(core.result.takeFailure());
+                settle(core, [&]() -> decltype(auto) { return callWith(level_.forFailure(), keptFailure_.keep(std::move(failure))); });
+            }
+        } else if constexpr (L::onValue) {
+            if constexpr (std::is_void_v<ValueArgument>) {
+                core.result.clear();
+                settle(core, [&]() -> decltype(auto) { return std::invoke(level_.forValue()); });
+            } else if constexpr (std::is_same_v<ValueArgument, Result<T>>) {
+                Result<T> result = core.result.takeResult<T>();
+                settle(core, [&]() -> decltype(auto) { return callWith(level_.forValue(), keptValue_.keep(std::move(result))); });
+            } else {
+                T value = core.result.take<T>();
+                settle(core, [&]() -> decltype(auto) { return callWith(level_.forValue(), keptValue_.keep(std::move(value))); });
+            }
+        }
+    }
+    template <class Call>
+    static void settle(Core& core, Call&& call) {
+        if constexpr (IsDeferred<std::remove_cvref_t<decltype(call())>>::value)
+            call().becomeResultOf(core);
+        else
+            core.result.set(resultOf<U>(call));
+    }
+
+    static constexpr Operations operationsOfLevel{&LevelStage::run, &LevelStage::destroy, sizeof(LevelStage), L::onValue, L::onFailure};
+
+    [[no_unique_address]] L level_;
+    [[no_unique_address]] Kept<ValueArgument, DefersFor<F, ValueArgument>::value, 0> keptValue_;
+    [[no_unique_address]] Kept<FailureArgument, DefersFor<FailureCallable, FailureArgument>::value, 1> keptFailure_;
+};
+
+}  // namespace bine::inline v0::detail
