@@ -126,7 +126,7 @@ public:
     }
     template <class X>
     DelayedCall ownedBy(X* owner) const {
-        return ownedBy(*owner);
+        return ownedBy(detail::ownerAt(owner));
     }
 
 private:

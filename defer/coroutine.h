@@ -38,16 +38,12 @@ public:
     class Start {
     public:
         explicit Start(Core& core) noexcept : core_(core) {}
-        bool await_ready() const noexcept { return started_; }
-        void await_suspend(std::coroutine_handle<>) {
-            started_ = true;
-            core_.start();
-        }
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<>) const { core_.start(); }
         void await_resume() const noexcept {}
 
     private:
         Core& core_;
-        bool started_ = false;
     };
     Start initial_suspend() noexcept { return Start(*core_); }
     std::suspend_always final_suspend() noexcept {

@@ -1,5 +1,7 @@
 #include "bine/defer/owner.h"
 
+#include <stdexcept>
+
 namespace bine::inline v0::detail {
 
 Owned::~Owned() { unlink(); }
@@ -59,5 +61,7 @@ void OwnerHook::die() noexcept {
     }
     gone_ = outer;
 }
+
+void throwNoOwner() { throw std::invalid_argument("ownedBy: there is no owner, but a null pointer"); }
 
 }  // namespace bine::inline v0::detail

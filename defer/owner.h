@@ -117,5 +117,14 @@ OwnerHook& hookOf(X& owner) {
     return Traits::hook(owner);
 }
 
+[[noreturn]] BINE_EXPORT void throwNoOwner();
+
+/// What `owner` points at; throws std::invalid_argument if that is nothing.
+template <class X>
+X& ownerAt(X* owner) {
+    if (!owner) throwNoOwner();
+    return *owner;
+}
+
 }  // namespace detail
 }  // namespace bine::inline v0

@@ -1,23 +1,13 @@
 #pragma once
-// What the engine keeps per thread: a free list of blocks, and what waits to die. Internal to core.cpp.
+// What the engine keeps per thread: a free list of blocks, and what waits to die. Internal to the engine.
 //
-// Under sanitizers there is no free list and dead stages are poisoned: otherwise both would hide uses after the end.
+// Under sanitizers there is no free list and dead stages are poisoned.
 
 #include <cstddef>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define BINE_ASAN 1
-#elif defined(__SANITIZE_THREAD__)
-#define BINE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define BINE_ASAN 1
-#elif __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define BINE_SANITIZED 1
-#endif
-#endif
+#include "bine/log/sanitizer.h"
+
 #ifdef BINE_ASAN
-#define BINE_SANITIZED 1
 #include <sanitizer/asan_interface.h>
 #endif
 

@@ -242,6 +242,8 @@ void GlibReactor::setMainLoop(Function<void()> run, Function<void()> quit) {
     host_->quit = std::move(quit);
 }
 
+bool GlibReactor::loopRuns() const { return host_->ownsLoop() || g_main_depth() > 0; }
+
 void GlibReactor::shutdownFinished() {
     host_->leave();
     if (host_->ownsLoop()) host_->endLoop();

@@ -68,6 +68,7 @@ public:
 
 protected:
     void shutdownFinished() override;
+    bool loopRuns() const override;
 
 private:
     class Host;

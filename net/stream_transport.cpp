@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "bine/log/sanitizer.h"
 #include "bine/net/errors.h"
 #include "bine/net/half_close.h"
 #include "bine/net/protocol.h"
@@ -143,7 +144,7 @@ void StreamTransport::readSome() {
     const ssize_t n = ::recv(fd(), lease.data(), lease.size(), 0);
     if (n > 0) {
         deliverData({lease.data(), static_cast<std::size_t>(n)});
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef BINE_SANITIZED
         std::memset(lease.data(), 0xdb, static_cast<std::size_t>(n)); // whoever kept the view shall see
 #endif
     } else if (n == 0) {

@@ -110,7 +110,7 @@ public:
     }
     template <class X>
     const Connector& ownedBy(X* owner) const {
-        return ownedBy(*owner);
+        return ownedBy(detail::ownerAt(owner));
     }
     explicit operator bool() const noexcept { return state_ != nullptr; }
     /// The same connector.
@@ -144,7 +144,7 @@ public:
     }
     template <class X>
     const ListeningPort& ownedBy(X* owner) const {
-        return ownedBy(*owner);
+        return ownedBy(detail::ownerAt(owner));
     }
     explicit operator bool() const noexcept { return state_ != nullptr; }
     bool operator==(const ListeningPort&) const = default;

@@ -133,7 +133,7 @@ public:
     }
     template <class X>
     void ownedBy(X* owner) {
-        ownedBy(*owner);
+        ownedBy(detail::ownerAt(owner));
     }
     /// Null before a protocol was attached. (Not std::enable_shared_from_this: a filter is a Transport and a
     /// Protocol in one object.)

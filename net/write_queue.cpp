@@ -8,16 +8,12 @@
 #include <cerrno>
 #include <utility>
 
+#include "bine/log/sanitizer.h"
+
 namespace bine::inline v0::detail {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BINE_SANITIZED
 static constexpr std::size_t kKept = 0;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-static constexpr std::size_t kKept = 0;
-#else
-static constexpr std::size_t kKept = 32;
-#endif
 #else
 static constexpr std::size_t kKept = 32;
 #endif

@@ -242,7 +242,7 @@ void QtReactor::run(int (*exec)()) {
     requireLoop();
     if (core_->life() == detail::ReactorCore::Life::finishing)
         throw ReactorNotRestartable("run: the reactor is in its shutdown; run it when run() has returned");
-    if (host_->ownsLoop() || core_->depth() > 0 || QThread::currentThread()->loopLevel() > 0)
+    if (host_->ownsLoop() || core_->depth() > 0 || loopRuns())
         throw ReactorAlreadyRunning("run: Qt's loop runs on this thread, and the reactor in it");
     if (detached()) attach();
     Host* host = host_.get(); // this object may be destroyed inside
@@ -251,6 +251,8 @@ void QtReactor::run(int (*exec)()) {
     if (host->reactor() && !detached()) shutDownNow();
     host->unref();
 }
+
+bool QtReactor::loopRuns() const { return QThread::currentThread()->loopLevel() > 0; }
 
 void QtReactor::shutdownFinished() {
     host_->leave();

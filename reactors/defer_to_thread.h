@@ -5,16 +5,18 @@
 //         .ownedBy(this)
 //         .addCallback([this](Digest digest) { show(digest); });
 //
-// Called on the reactor's thread; the function runs on a worker of the reactor's pool, its result or exception comes home in a later turn. Cost: two
+// Called on the reactor's thread; the function runs on a worker of the reactor's pool, its result or exception comes home in a later turn. Cost: three
 // allocations, one wake-up of the loop.
 
 #include <memory>
 #include <optional>
 #include <stop_token>
 #include <type_traits>
+#include <utility>
 
 #include "bine/defer/deferred.h"
 #include "bine/defer/errors.h"
+#include "bine/defer/owner.h"
 #include "bine/reactors/mailbox.h"
 #include "bine/reactors/reactor.h"
 #include "bine/reactors/thread_pool.h"
@@ -28,22 +30,48 @@ template <class F>
     requires std::is_invocable_v<F&, std::stop_token>
 struct ThreadResult<F> : std::invoke_result<F&, std::stop_token> {};
 
+/// The end of a job that stays on the loop's thread: made, fired and destroyed there, whatever the worker does meanwhile.
+template <class T>
+class ThreadAnswer final : public Owned {
+public:
+    ThreadAnswer(Resolver<T>&& resolver, Mailbox& home) : resolver_(std::move(resolver)) { home.waiting().add(*this); }
+    void fire(Result<T>&& result) {
+        const std::unique_ptr<ThreadAnswer> self(this);
+        unlink();
+        if (!resolver_.called()) resolver_.callback(std::move(result));
+    }
+
+private:
+    void ownerDied() override { delete this; }
+
+    Resolver<T> resolver_;
+};
+
 template <class F, class T>
 class DeferredThreadJob final : public ThreadJob {
 public:
     DeferredThreadJob(F&& f, std::shared_ptr<Mailbox> home) : f_(std::move(f)), home_(std::move(home)) {}
+    /// Unrun: the answer goes.
+    ~DeferredThreadJob() override {
+        if (!answer_) return;
+        if (home_->isHome())
+            delete answer_;
+        else
+            home_->post([answer = answer_] { delete answer; });
+    }
 
     std::stop_source stop;
-    std::optional<Resolver<T>> answer;  // loop's thread only
+
+    /// Loop's thread, before the job is enqueued.
+    void setAnswer(Resolver<T>&& resolver) { answer_ = new ThreadAnswer<T>(std::move(resolver), *home_); }
 
     void perform() override {
-        auto result = std::make_shared<Result<T>>(call());
+        result_.emplace(call());
         f_.reset();  // the captures die here, on the worker, before anybody sees the result
-        home_->post([self = std::static_pointer_cast<DeferredThreadJob>(shared_from_this()), result = std::move(result)] {
-            // Taken out of the job: the worker may be the last to let go of that, and a Resolver dies on its own thread.
-            Resolver<T> answer = std::move(*self->answer);
-            self->answer.reset();
-            if (!answer.called()) answer.callback(std::move(*result));
+        home_->post([answer = std::exchange(answer_, nullptr), self = std::static_pointer_cast<DeferredThreadJob>(shared_from_this())] {
+            Result<T> result = std::move(*self->result_);
+            self->result_.reset();  // the worker may be the last to let go of the job
+            answer->fire(std::move(result));
         });
     }
 
@@ -68,7 +96,9 @@ private:
     }
 
     std::optional<F> f_;
+    std::optional<Result<T>> result_;
     std::shared_ptr<Mailbox> home_;
+    ThreadAnswer<T>* answer_ = nullptr;  // followed on the loop's thread only; the mailbox ends it should it close first
 };
 
 }  // namespace detail
@@ -83,14 +113,15 @@ auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f) {
     using Job = detail::DeferredThreadJob<Callable, T>;
 
     auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), reactor.mailbox());
-    job->answer.emplace([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<ThreadPool::State>(pool.state())](Resolver<T>& answer) {
+    Resolver<T> resolver([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<ThreadPool::State>(pool.state())](Resolver<T>& answer) {
         const auto job = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
         if (!job) return;
         job->stop.request_stop();
         if (const auto pool = state.lock()) detail::withdrawJob(*pool, *job);
         answer.errback(CancelledError());
     });
-    detail::DeferredFor<T, Callable> deferred(job->answer->deferred());
+    detail::DeferredFor<T, Callable> deferred(resolver.deferred());
+    job->setAnswer(std::move(resolver));
     detail::enqueueJob(pool, job);
     return deferred;
 }

@@ -76,6 +76,7 @@ void Mailbox::close() {
         posted_.store(false, std::memory_order_release);
     }
     taken.swap(taken_);
+    waiting_.die();
 }
 
 }  // namespace bine::inline v0::detail

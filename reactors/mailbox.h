@@ -8,9 +8,11 @@
 #include <cstddef>
 #include <deque>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "bine/defer/function.h"
+#include "bine/defer/owner.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0::detail {
@@ -27,6 +29,8 @@ public:
     bool post(Function<void()> call);
     /// Any thread: makes the descriptor readable.
     void wake();
+    /// Any thread: whether this is the reactor's.
+    bool isHome() const noexcept { return home_ == std::this_thread::get_id(); }
 
     // --- Reactor's thread.
 
@@ -40,6 +44,8 @@ public:
     /// Quietens the descriptor if no call is queued. For a turn that has seen to everything else that wake() may have been for.
     void acknowledge();
     bool empty() const noexcept { return taken_.empty() && !posted_.load(std::memory_order_acquire); }
+    /// Ends what waits for an answer from another thread when the mailbox is closed: on this thread, while the other one still works.
+    OwnerHook& waiting() noexcept { return waiting_; }
     /// Destroys what waits and refuses what comes.
     void close();
 
@@ -52,6 +58,8 @@ private:
     bool readable_ = false;                   // guarded by mutex_: the eventfd holds a count
     std::atomic<bool> posted_{false};         // incoming_ is not empty; may be read without the lock
     std::deque<Function<void()>> taken_;      // reactor's thread
+    OwnerHook waiting_;                       // reactor's thread
+    const std::thread::id home_ = std::this_thread::get_id();
     int fd_ = -1;
 };
 

@@ -20,7 +20,7 @@ public:
     ~EpollReactor() override;
 
     /// Readable whenever dispatch() has something to do: I/O, a timer, a call from another thread. Level-triggered. From the first call on,
-    /// timers are kept in the kernel too. Owned by the reactor.
+    /// timers are kept in the kernel too. Readable at once if the reactor was never started, so that dispatch() starts it. Owned by the reactor.
     int fileno();
     /// One bounded turn; re-entrant. Outside run() the first turn starts the reactor; after stop() it does nothing until attach().
     void dispatch();

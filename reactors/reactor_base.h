@@ -61,6 +61,8 @@ protected:
     virtual void shutdownFinished() {}
     /// crash() was called: as shutdownFinished(), without phases.
     virtual void crashed() { shutdownFinished(); }
+    /// Whether the host's loop is on the stack: then stop() works before the first turn too. Asked while an attached reactor has not started.
+    virtual bool loopRuns() const { return false; }
     /// Runs the shutdown phases now, waiting by itself, within the deadline. No effect when not running or pending.
     void shutDownNow();
     /// To be called first in the destructor of every derived class that has a host: shuts down, marks the frames on the stack dead.

@@ -211,7 +211,7 @@ int ReactorCore::exportedDescriptor() {
     poller_->watch(timerFd_, kTimerToken, 0, kReadable);
     exported_ = true;
     armTimer(clockNow());
-    if (workWaits()) mailbox_->wake();
+    if (workWaits() || !everStarted_) mailbox_->wake();  // the first dispatch() starts it
     return poller_->fileno();
 }
 
@@ -266,13 +266,13 @@ void ReactorCore::attach() {
     exportedDescriptor();
     life_ = Life::pending;
     everStarted_ = true;
+    stopRequested_ = false;
     mailbox_->wake();
 }
 
 void ReactorCore::start() {
     life_ = Life::starting;
     everStarted_ = true;
-    stopRequested_ = false;
     if (threadPool_) threadPool_->start();
     events_.fire("startup", [this] {
         if (life_ != Life::starting) return;
@@ -282,7 +282,9 @@ void ReactorCore::start() {
 }
 
 void ReactorCore::requestStop() {
-    if (!active() || life_ == Life::stopping || stopRequested_) throw ReactorNotRunning("stop: the reactor is not running, or is already stopping");
+    // A host's callback may come before the first turn: then that turn starts the reactor, and stops it.
+    const bool aboutToStart = life_ == Life::pending && handle_ && handle_->loopRuns();
+    if ((!active() && !aboutToStart) || life_ == Life::stopping || stopRequested_) throw ReactorNotRunning("stop: the reactor is not running, or is already stopping");
     stopRequested_ = true;
     if (exported_) mailbox_->wake();
 }
@@ -354,6 +356,7 @@ void ReactorCore::crash() {
 void ReactorCore::shutDownNow() {
     if (life_ == Life::pending) {
         life_ = Life::idle;
+        stopRequested_ = false;
         if (handle_) handle_->shutdownFinished();
         return;
     }

@@ -15,7 +15,6 @@ static void byHand(int other) {
     reactor.callLater(10ms, [&] { running = false; });
 
     pollfd fds[] = {{reactor.fileno(), POLLIN, 0}, {other, POLLIN, 0}};
-    reactor.attach();
     while (running) {
         reactor.aboutToWait(); // unsent bytes leave before the loop blocks
         poll(fds, 2, -1);      // timers and other threads wake the same descriptor

@@ -32,6 +32,13 @@ private slots:
         p.deferred.addBoth([&](bine::Result<int> result) { return ++calls, result; });
         QCOMPARE(calls, 0);
     }
+    void aNullOwnerIsRefused() {
+        Pair<int> p;
+        Scope* const nobody = nullptr;
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, p.deferred.ownedBy(nobody));
+        QVERIFY(!p.deferred.called());
+        p.resolver.callback(1);
+    }
     void r268_capturesAreReleasedWithTheOwner() {
         auto held = std::make_shared<int>(1);
         const std::weak_ptr<int> alive = held;

@@ -13,6 +13,7 @@
 
 #include "bine/defer/owner.h"
 #include "bine/log/recorder.h"
+#include "bine/log/sanitizer.h"
 #include "net_testing.h"
 
 using namespace bine;
@@ -358,12 +359,8 @@ private slots:
         QVERIFY(!pair.client->lost() && !pair.server->lost());
     }
     void anIdleConnectionCosts256Bytes() {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef BINE_SANITIZED
         QSKIP("sanitizers have their own allocator");
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-        QSKIP("sanitizers have their own allocator");
-#endif
 #endif
         EpollReactor reactor;
         int accepted = 0;

@@ -117,6 +117,53 @@ private slots:
         QCOMPARE(results, 0);
     }
 
+    // Whatever waits for the answer is told on the reactor's thread, and what it captured dies there; the worker finds nobody.
+    void r268_aReactorThatDiesFirstEndsTheWaitOnItsOwnThread() {
+        Gate gate;
+        std::atomic<bool> done{false};
+        struct Probe {
+            std::thread::id* where;
+            ~Probe() { *where = std::this_thread::get_id(); }
+        };
+        std::thread::id died;
+        bool abandoned = false;
+        {
+            bine::EpollReactor reactor;
+            reactor.setShutdownDeadline(0s);
+            std::atomic<bool> started{false};
+            bine::deferToThread(reactor, [&started, &done, future = gate.future()] {
+                started = true;
+                future.wait();
+                done = true;
+                return 1;
+            }).addBoth([&, probe = std::make_unique<Probe>(Probe{&died})](bine::Result<int> result) {
+                abandoned = result.isFailure() && result.failure().check<bine::AbandonedError>() != nullptr;
+            });
+            while (!started) std::this_thread::yield();
+        }
+        QVERIFY(abandoned);
+        QVERIFY(died == std::this_thread::get_id());
+        gate.open();
+        while (!done) std::this_thread::yield();
+    }
+
+    void r268_aQueuedJobIsAbandonedWhenAPoolIsStoppedByAnotherThread() {
+        bine::EpollReactor reactor;
+        bine::ThreadPool pool(1);
+        Gate gate;
+        bine::deferToThread(reactor, pool, [future = gate.future()] { future.wait(); }).addBoth([](bine::Result<void>) {});
+        std::thread::id told;
+        bine::deferToThread(reactor, pool, [] {}).addErrback([&](const bine::Failure& failure) {
+            failure.trap<bine::AbandonedError>();
+            told = std::this_thread::get_id();
+            reactor.stop();
+        });
+        std::thread([&] { pool.stop(0s); }).join();
+        gate.open();
+        reactor.run();
+        QVERIFY(told == std::this_thread::get_id());
+    }
+
     void r089_capturesDieOnTheWorkerBeforeTheResultIsSeen() {
         bine::EpollReactor reactor;
         struct Probe {

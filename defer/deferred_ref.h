@@ -1,0 +1,47 @@
+#pragma once
+// DeferredRef: a weak reference to a Deferred.
+
+#include <string>
+#include <utility>
+
+#include "bine/defer/core.h"
+
+namespace bine::inline v0 {
+
+/// A weak reference to a Deferred of any type: for Cancel buttons, bridges, inspectors. Copies may outlive the Deferred; then they do nothing.
+class DeferredRef {
+public:
+    DeferredRef() noexcept = default;
+    explicit DeferredRef(detail::Core& core) noexcept : core_(&core) { core.retainWeakly(); }
+    DeferredRef(const DeferredRef& other) noexcept : core_(other.core_) {
+        if (core_) core_->retainWeakly();
+    }
+    DeferredRef(DeferredRef&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+    DeferredRef& operator=(DeferredRef other) noexcept {
+        std::swap(core_, other.core_);
+        return *this;
+    }
+    ~DeferredRef() {
+        if (core_) core_->releaseWeakly();
+    }
+
+    void cancel() {
+        if (alive()) core_->cancel();
+    }
+    void pause() {
+        if (alive()) core_->pause();
+    }
+    void unpause() {
+        if (alive()) core_->unpause();
+    }
+    bool called() const noexcept { return !alive() || core_->called(); }
+    std::string describe() const { return alive() ? core_->describe() : "nothing"; }
+    /// False once the Deferred is gone.
+    explicit operator bool() const noexcept { return alive(); }
+
+private:
+    bool alive() const noexcept { return core_ && core_->alive(); }
+    detail::Core* core_ = nullptr;
+};
+
+}  // namespace bine::inline v0
