@@ -167,7 +167,10 @@ void Core::endChain(Ready& ready) {
     busy_ = false;
     Core* const waiter = std::exchange(waiter_, nullptr);
     if (!waiter) {
-        if (handleGiven_ && !handle_) discardResult();
+        if (handleGiven_ && !handle_)
+            discardResult();
+        else if (result.isFailure())
+            noteKept();
         return;
     }
     waiter->inner_ = nullptr;
@@ -178,7 +181,7 @@ void Core::endChain(Ready& ready) {
 }
 
 void Core::discardResult() noexcept {
-    if (result.isFailure())
+    if (result.isFailure() && !reported_)
         reportUnhandled(result.takeFailure(), created_);
     else
         result.clear();

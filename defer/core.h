@@ -241,6 +241,11 @@ public:
     void own(OwnerHook& hook);
     std::string describe() const;
 
+    // --- Failures that somebody keeps; see unhandled.h.
+
+    enum class Kept : std::uint8_t { thoseOfSomeTurns, all };
+    static void tellOfKept(Kept which) noexcept;
+
     // --- Coroutines.
 
     /// Memory for a frame; its Core lies in front. The frame has a reference until deleteFrame().
@@ -302,6 +307,9 @@ private:
     void takeOver(Slot& other) noexcept;
     void markCalled(std::source_location where);
     void discardResult() noexcept;
+    void noteKept() noexcept;
+    void forgetKept() noexcept;
+    bool isKeptFailure() noexcept { return isFinal() && !waiter_ && result.isFailure(); }
 
     void cancelHere();
     void runCanceller() noexcept;
@@ -345,6 +353,12 @@ private:
     bool bodyDone_ : 1 = false;
     bool killed_ : 1 = false;  // its owner died: nothing of it may run
     bool ending_ : 1 = false;
+    bool kept_ : 1 = false;      // on the thread's list of kept failures
+    bool warned_ : 1 = false;    // of this failure, early
+    bool reported_ : 1 = false;  // this failure, before the end
+    std::uint32_t keptSince_ = 0;  // turn
+    Core* nextKept_ = nullptr;
+    Core* previousKept_ = nullptr;
     Core* waiter_ = nullptr;  // who waits for this; counted
     Core* inner_ = nullptr;   // what this waits for; counted
     Core* nextReady_ = nullptr;

@@ -81,6 +81,7 @@ void Core::emptyTrash(ThreadMemory& thread) noexcept {
 }
 
 void Core::dieNow() noexcept {
+    forgetKept();
     dropOwners();
     dropCanceller();
     destroyStages();

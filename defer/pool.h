@@ -4,6 +4,7 @@
 // Under sanitizers there is no free list and dead stages are poisoned.
 
 #include <cstddef>
+#include <cstdint>
 
 #include "bine/log/sanitizer.h"
 
@@ -29,6 +30,11 @@ struct ThreadMemory {
     int blocks = 0;
     FreeBlock* free = nullptr;
     bool closed = false;  // the thread ends: nothing is kept any more
+
+    // Of unhandled.h.
+    Core* kept = nullptr;
+    std::uint32_t turn = 0;
+    std::uint32_t warnAfter = 0;  // turns; 0: never
 };
 ThreadMemory& threadMemory() noexcept;
 

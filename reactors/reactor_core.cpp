@@ -11,6 +11,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "bine/defer/unhandled.h"
 #include "bine/log/log.h"
 #include "bine/reactors/activity.h"
 #include "bine/reactors/errors.h"
@@ -73,6 +74,7 @@ void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool 
         if (fetch) fetched = poller_->wait(batch, Duration::zero());
         runIo(turn, batch, fetched);
     }
+    unhandledTurnOver();
     if (turn.cut) ++cutTurns_;
     if (turn.dead) return;
     flushDirty();
@@ -154,40 +156,34 @@ std::size_t ReactorCore::withoutWakeUps(Batch& batch, std::size_t n) {
 
 void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
     n = withoutWakeUps(batch, n);
-    const std::size_t newRound = order(batch, n);
-    lastTurnCut_ = false;
+    order(batch, n);
+    servedBeforeCut_ = 0;
     for (std::size_t i = 0; i < n; ++i) {
-        // Whoever was served in this very turn has had its share of the new round: between two servings lie at most 2n others.
-        if (i == newRound) round_ = turnNumber_;
         serve(batch[i]);
         // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
         if (turn.over() || (i + 1 < n && turn.spent())) {
-            if (!turn.dead) lastTurnCut_ = true;
+            if (!turn.dead) servedBeforeCut_ = i + 1;
             return;
         }
     }
 }
 
-// After a cut, whoever has not been served in this round comes first: the kernel hands out the same descriptors first again and again. Returns
-// where in the batch a new round begins.
-std::size_t ReactorCore::order(Batch& batch, std::size_t n) {
+// The kernel hands out the same descriptors first again and again, so after a cut those come first whose last turn is the longest ago: as many as the last
+// turn could serve, since the order among them, and behind them, makes no difference.
+void ReactorCore::order(Batch& batch, std::size_t n) {
     if (shuffle_ != 0) {
         for (std::size_t i = n; i > 1; --i) {
             shuffle_ = shuffle_ * 6364136223846793005u + 1442695040888963407u;
             std::swap(batch[i - 1], batch[(shuffle_ >> 33) % i]);
         }
     }
-    if (!lastTurnCut_) return 0;
-    Batch later;
-    std::size_t kept = 0;
-    std::size_t put = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-        const auto slot = static_cast<std::uint32_t>(batch[i].token);
-        const bool served = slot < slots_.size() && slots_[slot].lastServed >= round_;
-        (served ? later[put++] : batch[kept++]) = batch[i];
-    }
-    std::copy_n(later.begin(), put, batch.begin() + static_cast<std::ptrdiff_t>(kept));
-    return kept;
+    if (servedBeforeCut_ == 0 || servedBeforeCut_ >= n) return;
+    const auto lastServed = [this](const PollEvent& event) {
+        const auto slot = static_cast<std::uint32_t>(event.token);
+        return slot < slots_.size() ? slots_[slot].lastServed : 0;
+    };
+    const auto at = [&](std::size_t i) { return batch.begin() + static_cast<std::ptrdiff_t>(i); };
+    std::nth_element(at(0), at(servedBeforeCut_), at(n), [&](const PollEvent& a, const PollEvent& b) { return lastServed(a) < lastServed(b); });
 }
 
 void ReactorCore::serve(const PollEvent& event) {
@@ -339,7 +335,10 @@ void ReactorCore::stopThreads() {
 
 void ReactorCore::shutdownDone() {
     life_ = Life::idle;
+    ref();
+    reportKeptFailures();
     if (handle_) handle_->shutdownFinished();
+    unref();
 }
 
 void ReactorCore::crash() {

@@ -127,7 +127,7 @@ private:
     std::size_t withoutWakeUps(Batch& batch, std::size_t n);
     void runIo(Turn& turn, Batch& batch, std::size_t n);
     void serve(const PollEvent& event);
-    std::size_t order(Batch& batch, std::size_t n);
+    void order(Batch& batch, std::size_t n);
     void seeToStop();
     void beginShutdown();
     void leaveRunningState();
@@ -168,8 +168,7 @@ private:
     Turn* innermost_ = nullptr;
     int depth_ = 0;
     std::uint64_t turnNumber_ = 0;
-    std::uint64_t round_ = 0;
-    bool lastTurnCut_ = false;
+    std::size_t servedBeforeCut_ = 0;  // descriptors in the last turn, if that ended before its events did
     std::uint64_t cutTurns_ = 0;
     std::uint64_t callbacks_ = 0;
 

@@ -23,6 +23,7 @@ constexpr std::size_t stackSize = 1024 * 1024;  // their frames are larger
 constexpr int links = 1'000'000;
 constexpr std::size_t stackSize = 256 * 1024;
 #endif
+constexpr int failingLinks = links / 5;  // a failure costs more than a value
 
 /// Runs `work` on a stack that no recursion over the links would fit in.
 template <class F>
@@ -69,12 +70,26 @@ Deferred<int> fromTheOutside(std::vector<Resolver<int>>& resolvers) {
     return next;
 }
 
+/// The outermost of `links` paused Deferreds, each held by a callback of the one outside of it, and `held` by the innermost.
+Deferred<int> nested(std::shared_ptr<int> held) {
+    Deferred<int> d = bine::succeed(1);
+    d.pause();
+    d.addCallback([held = std::move(held)](int value) { return value; });
+    for (int i = 0; i < links; ++i) {
+        Deferred<int> outer = bine::succeed(1);
+        outer.pause();
+        outer.addCallback([inner = std::make_unique<Deferred<int>>(std::move(d))](int) { return std::move(*inner); });
+        d = std::move(outer);
+    }
+    return d;
+}
+
 Deferred<int> awaiting(Deferred<int> inner) {
     const int value = co_await inner;
     co_return value + 1;
 }
-Deferred<int> coroutines(Deferred<int> source) {
-    for (int i = 0; i < links; ++i) source = awaiting(std::move(source));
+Deferred<int> coroutines(Deferred<int> source, int count = links) {
+    for (int i = 0; i < count; ++i) source = awaiting(std::move(source));
     return source;
 }
 
@@ -162,20 +177,53 @@ private slots:
         QVERIFY(called);
     }
     void d030_aLongUnfiredChainIsDestroyed() {
-        // Each is held by a callback of the one outside of it.
         auto held = std::make_shared<int>(1);
         const std::weak_ptr<int> alive = held;
-        onSmallStack([&] {
-            Deferred<int> d = bine::succeed(1);
-            d.addCallback([held = std::move(held)](int value) { return value; });
-            for (int i = 0; i < links; ++i) {
-                Deferred<int> outer = bine::succeed(1);
-                outer.pause();
-                outer.addCallback([inner = std::make_unique<Deferred<int>>(std::move(d))](int) { return std::move(*inner); });
-                d = std::move(outer);
-            }
-        });
+        onSmallStack([&] { const auto d = nested(std::move(held)); });
         QVERIFY(alive.expired());
+    }
+    void d030_aLongUnfiredChainEndsWithItsOwner() {
+        auto held = std::make_shared<int>(1);
+        const std::weak_ptr<int> alive = held;
+        bool gone = false;
+        onSmallStack([&] {
+            Scope scope;
+            auto d = nested(std::move(held)).ownedBy(scope);
+            scope.cancel();
+            gone = alive.expired();
+        });
+        QVERIFY(gone);
+    }
+    void d030_aLongRowOfResolversHeldByCallbacksIsAbandoned() {
+        int seen = 0;
+        onSmallStack([&] {
+            Resolver<int> resolver;
+            auto last = resolver.deferred().addBoth(keep(seen));
+            for (int i = 0; i < failingLinks; ++i) {
+                Resolver<int> holder;
+                holder.deferred().addErrback([](const Failure&) { return 0; }).addCallback([held = std::move(resolver)](int value) { return value; });
+                resolver = std::move(holder);
+            }
+            const Resolver<int> dying = std::move(resolver);
+        });
+        QCOMPARE(seen, -2);
+    }
+    void d030_aLongRowOfResolversThatDieInsideCallbacksIsAbandoned() {
+        int seen = 0;
+        onSmallStack([&] {
+            Resolver<int> resolver;
+            auto last = resolver.deferred().addBoth(keep(seen));
+            for (int i = 0; i < failingLinks; ++i) {
+                Resolver<int> holder;
+                holder.deferred().addErrback([held = std::move(resolver)](const Failure&) mutable {
+                    const Resolver<int> dying = std::move(held);
+                    return 0;
+                });
+                resolver = std::move(holder);
+            }
+            const Resolver<int> dying = std::move(resolver);
+        });
+        QCOMPARE(seen, -2);
     }
     void d031_aLongRowOfForwardersFires() {
         int seen = 0;
@@ -214,6 +262,15 @@ private slots:
         });
         QCOMPARE(seen, links + 1);
     }
+    void d093_manyNestedCoroutinesAreCancelled() {
+        int seen = 0;
+        onSmallStack([&] {
+            Pair<int> source;
+            auto d = coroutines(std::move(source.deferred), failingLinks).addBoth(keep(seen));
+            d.cancel();
+        });
+        QCOMPARE(seen, -1);
+    }
     void d093_manyNestedCoroutinesEndWithTheirOwner() {
         int seen = 0;
         bool called = false;
@@ -226,6 +283,27 @@ private slots:
         });
         QCOMPARE(seen, 0);
         QVERIFY(called);
+    }
+    void d015_aCallbackThatAddsTheNextForEverTakesNoMemory() {
+        int rounds = 0;
+        long before = 0, after = 0;
+        onSmallStack([&] {
+            Pair<int> p;
+            std::function<void()> more = [&] {
+                p.deferred.addCallback([&](int value) {
+                    if (++rounds < links) more();
+                    if (rounds == links / 2) before = residentKilobytes();
+                    return value;
+                });
+            };
+            more();
+            p.resolver.callback(1);
+            after = residentKilobytes();
+        });
+        QCOMPARE(rounds, links);
+#ifndef BINE_SANITIZED
+        QVERIFY2(after - before < 1024, std::to_string(after - before).c_str());
+#endif
     }
     void d030_aLoopWrittenAsReturnAgainTakesNoMemory() {
         int rounds = 0;

@@ -2,6 +2,9 @@
 
 #include "defer/defer_testing.h"
 
+#include "bine/defer/unhandled.h"
+#include "bine/reactors/native_reactors.h"
+
 using bine::Deferred;
 using bine::Failure;
 using bine::Resolver;
@@ -11,6 +14,16 @@ class DeferredUnhandledTest : public QObject {
     NothingLogged log_;
 
     std::size_t reports() { return log_.recorder().flushErrors<std::runtime_error>().size(); }
+
+    /// Asks for early warnings, and counts them.
+    struct Early {
+        explicit Early(unsigned turns) { bine::warnOfUnhandledErrors(turns); }
+        ~Early() { bine::warnOfUnhandledErrors(0); }
+
+        int warnings = 0;
+        bine::LogSubscription observer =
+            bine::addLogObserver([this](const bine::LogEvent& event) { warnings += event.level == bine::LogLevel::warn; }, bine::LogLevel::warn);
+    };
 
 private slots:
     void cleanup() { log_.check(); }
@@ -111,6 +124,66 @@ private slots:
             ref = p.deferred.ref();
             p.resolver.errback(oops());
         }
+        QCOMPARE(reports(), std::size_t(1));
+    }
+
+    void d049_anEarlyWarningCanBeHad() {
+        const Early early(2);
+        bine::EpollReactor reactor;
+        Pair<int> p;
+        p.resolver.errback(oops());
+        reactor.iterate();
+        QCOMPARE(early.warnings, 0);
+        for (int turn = 0; turn < 5; ++turn) reactor.iterate();
+        QCOMPARE(early.warnings, 1);
+        p.deferred.addErrback([](Failure) { return 0; });
+    }
+    void d049_whatWasHandledInTimeIsNotWarnedOf() {
+        const Early early(2);
+        bine::EpollReactor reactor;
+        Pair<int> handled, awaited;
+        handled.resolver.errback(oops());
+        awaited.resolver.errback(oops());
+        handled.deferred.addErrback([](Failure) { return 0; });
+        const auto work = [](Deferred<int> d) -> Deferred<int> { co_return co_await d; };
+        auto coroutine = work(std::move(awaited.deferred)).addErrback([](Failure) { return 0; });
+        for (int turn = 0; turn < 5; ++turn) reactor.iterate();
+        QCOMPARE(early.warnings, 0);
+    }
+    void d049_anObserverOfTheWarningMayEndWhatItIsAbout() {
+        const Early early(1);
+        bine::EpollReactor reactor;
+        std::vector<Pair<int>> pairs(3);
+        for (auto& pair : pairs) pair.resolver.errback(oops());
+        bool inside = false;
+        const auto observer = bine::addLogObserver([&](const bine::LogEvent&) {
+            if (!std::exchange(inside, true)) pairs.clear();
+        });
+        reactor.iterate();
+        reactor.iterate();
+        QVERIFY(pairs.empty());
+        QCOMPARE(reports(), std::size_t(3));
+    }
+    void d049_whatIsStillKeptIsReportedWhenTheReactorStopsAndNotAgain() {
+        bine::EpollReactor reactor;
+        Pair<int> kept, fine;
+        kept.resolver.errback(oops());
+        fine.resolver.callback(1);
+        reactor.callWhenRunning([&] { reactor.stop(); });
+        reactor.run();
+        QCOMPARE(reports(), std::size_t(1));
+        kept.deferred = bine::succeed(1);
+        QCOMPARE(reports(), std::size_t(0));
+    }
+    void d049_aLaterFailureIsReportedAgain() {
+        bine::EpollReactor reactor;
+        Pair<int> kept;
+        kept.resolver.errback(oops());
+        reactor.callWhenRunning([&] { reactor.stop(); });
+        reactor.run();
+        QCOMPARE(reports(), std::size_t(1));
+        kept.deferred.addErrback([](Failure) -> int { throw oops("another"); });
+        kept.deferred = bine::succeed(1);
         QCOMPARE(reports(), std::size_t(1));
     }
 

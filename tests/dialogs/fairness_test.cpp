@@ -25,6 +25,7 @@ private slots:
         QTest::addColumn<int>("connections");
         QTest::newRow("200") << 200;
         QTest::newRow("as many as one batch holds") << 250;
+        QTest::newRow("more than one batch holds") << 400;
     }
     void r255_r265_eachConnectionIsServed() {
         QFETCH(int, connections);
