@@ -38,6 +38,25 @@ private slots:
         QVERIFY(stopped);
     }
 
+    // The host may come to its callback before it comes to the reactor.
+    void r017_stopBeforeTheFirstTurn_data() {
+        QTest::addColumn<bool>("attached");
+        QTest::newRow("owned") << false;
+        QTest::newRow("attached") << true;
+    }
+    void r017_stopBeforeTheFirstTurn() {
+        QFETCH(bool, attached);
+        bine::kit::Steps steps;
+        bine::kit::watchPhases(reactor(), "startup", steps);
+        bine::kit::watchPhases(reactor(), "shutdown", steps);
+        if (attached)
+            reactor().addSystemEventTrigger("after", "shutdown", [&] { host().quitHost(); });
+        host().hostCallback([&] { reactor().stop(); });
+        attached ? host().runHost() : run();
+        QCOMPARE(steps.text(), "before-startup during-startup after-startup before-shutdown during-shutdown after-shutdown");
+        QVERIFY(!reactor().running());
+    }
+
     void r041_resetToEarlierInAHostsCallback() {
         bool called = false;
         auto call = reactor().callLater(1h, [&] {

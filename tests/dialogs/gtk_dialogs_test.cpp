@@ -7,12 +7,11 @@
 
 #include "bine/gtkreactor/gobject_owner.h"
 #include "dialogs/flood.h"
+#include "dialogs/kind_rows.h"
 #include "kit/reactor_test.h"
 
 using namespace dialogs;
 using bine::kit::NestedLoop;
-
-Q_DECLARE_METATYPE(dialogs::Kind)
 
 namespace {
 
@@ -128,11 +127,7 @@ private slots:
         }
     }
 
-    void r245_r260_r267_aModalWindowHoldsNobodyUp_data() {
-        QTest::addColumn<Kind>("kind");
-        for (const Kind kind : kinds())
-            QTest::newRow(nameOf(kind)) << kind;
-    }
+    void r245_r260_r267_aModalWindowHoldsNobodyUp_data() { kindRows(); }
     void r245_r260_r267_aModalWindowHoldsNobodyUp() {
         QFETCH(Kind, kind);
         Scene scene(host());

@@ -13,13 +13,11 @@
 
 #include "bine/qtreactor/qt_owner.h"
 #include "bine/qtreactor/qt_reactor.h"
-#include "dialogs/flood.h"
+#include "dialogs/kind_rows.h"
 #include "kit/reactor_test.h"
 
 using namespace dialogs;
 using bine::kit::NestedLoop;
-
-Q_DECLARE_METATYPE(dialogs::Kind)
 
 namespace {
 

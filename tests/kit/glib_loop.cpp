@@ -115,18 +115,31 @@ void GlibLoop::quit() {
         g_main_loop_quit(running_.back());
 }
 
+void GlibLoop::quitRun(ReactorBase& reactor) {
+    g_main_loop_quit(static_cast<GlibReactor&>(reactor).mainLoop());
+}
+
 void GlibLoop::turn(std::chrono::milliseconds longest) {
     if (longest == std::chrono::milliseconds::zero()) {
         g_main_context_iteration(context_, FALSE);
         return;
     }
-    GSource* limit = g_timeout_source_new(static_cast<guint>(longest.count()));
+    turnWith(g_timeout_source_new(static_cast<guint>(longest.count())), TRUE);
+}
+
+void GlibLoop::turnWithoutSockets() {
+    GSource* urgent = g_idle_source_new();
+    g_source_set_priority(urgent, G_PRIORITY_HIGH);
+    turnWith(urgent, FALSE);
+}
+
+void GlibLoop::turnWith(GSource* source, gboolean waits) {
     g_source_set_callback(
-        limit, [](gpointer) -> gboolean { return G_SOURCE_REMOVE; }, nullptr, nullptr);
-    g_source_attach(limit, context_);
-    g_main_context_iteration(context_, TRUE);
-    g_source_destroy(limit);
-    g_source_unref(limit);
+        source, [](gpointer) -> gboolean { return G_SOURCE_REMOVE; }, nullptr, nullptr);
+    g_source_attach(source, context_);
+    g_main_context_iteration(context_, waits);
+    g_source_destroy(source);
+    g_source_unref(source);
 }
 
 std::unique_ptr<NestedLoop> GlibLoop::nested() { return std::make_unique<InnerGlibLoop>(context_); }

@@ -19,7 +19,9 @@ public:
     std::unique_ptr<ReactorBase> makeReactor() override;
     void run() override;
     void quit() override;
+    void quitRun(ReactorBase& reactor) override;
     void turn(std::chrono::milliseconds longest) override;
+    void turnWithoutSockets() override;
     std::unique_ptr<NestedLoop> nested() override;
     void timer(std::chrono::milliseconds delay, std::function<void()> f) override;
     void callback(std::function<void()> f) override;
@@ -28,6 +30,8 @@ public:
 
 private:
     void attachSource(GSource* source, std::function<void()> f);
+    /// One turn, in which `source` is there too. Takes the reference.
+    void turnWith(GSource* source, gboolean waits);
 
     GMainContext* context_ = nullptr; // null is the default one
     std::vector<GMainLoop*> running_;

@@ -18,8 +18,10 @@ public:
     /// Runs until quit().
     virtual void run() = 0;
     virtual void quit() = 0;
+    virtual void quitRun(ReactorBase&) { quit(); }
     /// One turn of the loop, which waits at most that long.
     virtual void turn(std::chrono::milliseconds longest) = 0;
+    virtual void turnWithoutSockets() { turn(std::chrono::milliseconds::zero()); }
     virtual std::unique_ptr<NestedLoop> nested() = 0;
     virtual void timer(std::chrono::milliseconds delay, std::function<void()> f) = 0;
     virtual void callback(std::function<void()> f) = 0;

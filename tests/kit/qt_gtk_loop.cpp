@@ -13,7 +13,9 @@ public:
     void attach(ReactorBase& reactor) override { glib_.attach(reactor); }
     void run() override { qt_.run(); }
     void quit() override { qt_.quit(); }
+    void quitRun(ReactorBase& reactor) override { glib_.quitRun(reactor); }
     void turn(std::chrono::milliseconds longest) override { qt_.turn(longest); }
+    void turnWithoutSockets() override { next().turnWithoutSockets(); }
     std::unique_ptr<NestedLoop> nested() override { return next().nested(); }
     void timer(std::chrono::milliseconds delay, std::function<void()> f) override {
         next().timer(delay, std::move(f));

@@ -140,6 +140,10 @@ void QtLoop::turn(std::chrono::milliseconds longest) {
                                                         QEventLoop::WaitForMoreEvents);
 }
 
+void QtLoop::turnWithoutSockets() {
+    QAbstractEventDispatcher::instance()->processEvents(QEventLoop::ExcludeSocketNotifiers);
+}
+
 std::unique_ptr<NestedLoop> QtLoop::nested() { return std::make_unique<InnerQtLoop>(); }
 
 void QtLoop::timer(std::chrono::milliseconds delay, std::function<void()> f) {

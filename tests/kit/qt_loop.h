@@ -20,6 +20,7 @@ public:
     void run() override;
     void quit() override;
     void turn(std::chrono::milliseconds longest) override;
+    void turnWithoutSockets() override;
     std::unique_ptr<NestedLoop> nested() override;
     void timer(std::chrono::milliseconds delay, std::function<void()> f) override;
     void callback(std::function<void()> f) override;

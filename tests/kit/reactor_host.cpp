@@ -46,6 +46,8 @@ const std::string& reactorName() {
     return name;
 }
 
+bool inQt() { return reactorName() == "qt" || reactorName() == "qt-noglib"; }
+
 Duration safetyLimit() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
     return std::chrono::seconds(60);
@@ -78,6 +80,12 @@ bool ReactorHost::hosted() const { return loop_->hosted(); }
 void ReactorHost::runHost() { loop_->run(); }
 
 void ReactorHost::quitHost() { loop_->quit(); }
+
+void ReactorHost::quitRun() { loop_->quitRun(reactor()); }
+
+void ReactorHost::turn() { loop_->turn(std::chrono::milliseconds::zero()); }
+
+void ReactorHost::turnWithoutSockets() { loop_->turnWithoutSockets(); }
 
 bool ReactorHost::spinUntil(const std::function<bool()>& done) {
     const auto limit = std::chrono::steady_clock::now() + safetyLimit();

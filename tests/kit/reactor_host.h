@@ -25,6 +25,9 @@ class HostLoop;
 
 /// The value of BINE_REACTOR; "epoll" if it is not set.
 const std::string& reactorName();
+/// Whether that is a QtReactor (qt, qt-noglib): Qt's loops end all at once, and Qt tells of it. GLib's (glib,
+/// glib-context, qt+gtk) end one by one, and nobody is told.
+bool inQt();
 /// How long anything may take at all: 10 s, more under sanitizers.
 Duration safetyLimit();
 
@@ -78,6 +81,13 @@ public:
     void runHost();
     /// Ends runHost(), as a user's "quit" does; in Qt all loops end.
     void quitHost();
+    /// The same for run(): QCoreApplication::quit(), g_main_loop_quit(). REQUIRES: in Qt or GLib, inside run().
+    void quitRun();
+    /// One turn of the host's loop, which does not wait.
+    void turn();
+    /// The same, but sockets are left out, as in QEventLoop::ExcludeSocketNotifiers; GLib serves something more
+    /// urgent than the reactor. Hosts that cannot do this make a turn like any other.
+    void turnWithoutSockets();
     /// Runs the host's loop, turn by turn, until done() is true; outside of callbacks and inside. Starts a
     /// reactor that is pending. False if the safety limit passed first. The loop is woken every 10 ms, so
     /// this is not for tests that look for missing wake-ups: these use NestedLoop.

@@ -58,6 +58,7 @@ void ReactorTest::initTestCase() {
 }
 
 void ReactorTest::init() {
+    failOnQtsComplaints();
     log_ = std::make_unique<LogRecorder>();
     before_ = Belongings::now();
     host_ = std::make_unique<ReactorHost>();
@@ -114,6 +115,12 @@ int runTests(QObject& test, int argc, char** argv) {
     }
     watchQtObjects();
     return QTest::qExec(&test, argc, argv);
+}
+
+void failOnQtsComplaints() {
+    static const QRegularExpression complaint("^Q(Object|SocketNotifier|BasicTimer|Timer|CoreApplication|"
+                                              "EventLoop|EventDispatcher\\w*|Thread\\w*):");
+    QTest::failOnWarning(complaint);
 }
 
 void watchPhases(Reactor& reactor, const std::string& event, Steps& steps) {

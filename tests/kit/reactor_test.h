@@ -18,9 +18,9 @@
 //
 // After each function the reactor is destroyed, then the host, and the books are balanced: delayed calls that
 // still claim to wait, the reactor's machinery, objects in the host's loop, descriptors, threads, logged
-// errors. What is left fails the test. A test that expects an error takes it with loggedErrors(). What still
-// waits in the reactor when a function returns must not refer to its locals: the destructor runs the shutdown
-// if the reactor is running.
+// errors. What is left fails the test, and so does what Qt complains of. A test that expects an error takes it
+// with loggedErrors(). What still waits in the reactor when a function returns must not refer to its locals:
+// the destructor runs the shutdown if the reactor is running.
 
 #include <QtTest/QtTest>
 
@@ -80,6 +80,10 @@ int runTests(int argc, char** argv) {
     Test test;
     return runTests(test, argc, argv);
 }
+
+/// From an init(): a test function fails if Qt says that its notifiers, timers, loops or threads are not used
+/// as it demands. ReactorTest does it.
+void failOnQtsComplaints();
 
 /// Notes what happens, in order: `steps.add("x")`, then QCOMPARE(steps.text(), "x y z").
 class Steps {
