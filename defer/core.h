@@ -241,10 +241,11 @@ public:
     void own(OwnerHook& hook);
     std::string describe() const;
 
-    // --- Failures that somebody keeps; see unhandled.h.
+    // --- All that live on this thread; see unhandled.h and trace.h.
 
     enum class Kept : std::uint8_t { thoseOfSomeTurns, all };
     static void tellOfKept(Kept which) noexcept;
+    static std::string describeLiving(std::size_t most);
 
     // --- Coroutines.
 
@@ -307,8 +308,11 @@ private:
     void takeOver(Slot& other) noexcept;
     void markCalled(std::source_location where);
     void discardResult() noexcept;
+    void joinLiving() noexcept;
+    void leaveLiving() noexcept;
     void noteKept() noexcept;
-    void forgetKept() noexcept;
+    bool isAwaited() const noexcept;
+    void describeTo(std::string& text) const;
     bool isKeptFailure() noexcept { return isFinal() && !waiter_ && result.isFailure(); }
 
     void cancelHere();
@@ -353,12 +357,11 @@ private:
     bool bodyDone_ : 1 = false;
     bool killed_ : 1 = false;  // its owner died: nothing of it may run
     bool ending_ : 1 = false;
-    bool kept_ : 1 = false;      // on the thread's list of kept failures
     bool warned_ : 1 = false;    // of this failure, early
     bool reported_ : 1 = false;  // this failure, before the end
-    std::uint32_t keptSince_ = 0;  // turn
-    Core* nextKept_ = nullptr;
-    Core* previousKept_ = nullptr;
+    std::uint32_t failedIn_ = 0;  // turn in which the failure came to rest here
+    Core* nextLiving_ = nullptr;
+    Core** thisLiving_ = nullptr;  // where the list points at this
     Core* waiter_ = nullptr;  // who waits for this; counted
     Core* inner_ = nullptr;   // what this waits for; counted
     Core* nextReady_ = nullptr;

@@ -30,6 +30,7 @@ struct Core::Chunk {
 Core::Core(std::source_location created, bool coroutine) noexcept
     : coroutine_(coroutine), created_(created), promise_(nullptr), thread_(&threadMemory()) {
     poison(arena(), arenaSize());
+    joinLiving();
 }
 
 Core::~Core() = default;
@@ -81,7 +82,7 @@ void Core::emptyTrash(ThreadMemory& thread) noexcept {
 }
 
 void Core::dieNow() noexcept {
-    forgetKept();
+    leaveLiving();
     dropOwners();
     dropCanceller();
     destroyStages();

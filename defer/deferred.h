@@ -14,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "bine/defer/clock.h"
 #include "bine/defer/core.h"
 #include "bine/defer/deferred_ref.h"
 #include "bine/defer/errors.h"
@@ -22,7 +23,7 @@
 #include "bine/defer/level.h"
 #include "bine/defer/owner.h"
 #include "bine/defer/result.h"
-#include "bine/log/export.h"
+#include "bine/defer/timeout.h"
 
 namespace bine::inline v0 {
 
@@ -141,11 +142,34 @@ public:
     void cancel() {
         if (state_ == State::core) core_->cancel();
     }
+    /// Cancels this if what has been added so far has no result when `timeout` is over. The CancelledError of that is TimeoutError from here on; another
+    /// failure, or a value that a canceller or an errback found, passes. What is added later has no deadline.
+    Deferred addTimeout(Delay timeout, Clock& clock) && {
+        addDeadline(timeout, clock, detail::CancelledIsTimeout());
+        return std::move(*this);
+    }
+    Deferred& addTimeout(Delay timeout, Clock& clock) & {
+        addDeadline(timeout, clock, detail::CancelledIsTimeout());
+        return *this;
+    }
+    /// The same; onTimeoutCancel(Result<T>, timeout) says what the result is when the time was over. It is not asked otherwise.
+    template <class F>
+    detail::DeferredFor<T, F> addTimeout(Delay timeout, Clock& clock, F&& onTimeoutCancel) && {
+        addDeadline(timeout, clock, std::forward<F>(onTimeoutCancel));
+        return std::move(*this);
+    }
+    template <class F>
+    Deferred& addTimeout(Delay timeout, Clock& clock, F&& onTimeoutCancel) & {
+        addDeadline(timeout, clock, std::forward<F>(onTimeoutCancel));
+        return *this;
+    }
     /// Callbacks wait until as many unpause() calls have come.
     void pause() { core().pause(); }
     void unpause() {
         if (state_ == State::core) core_->unpause();
     }
+    /// pause(), until what is returned dies.
+    [[nodiscard]] Hold hold() { return Hold(ref()); }
     /// Whether it was fired. Its callbacks may still wait for something.
     bool called() const noexcept { return state_ != State::core || core_->called(); }
     /// For people: unfired, its result, or what it waits for.
@@ -292,6 +316,13 @@ private:
         }
     }
 
+    template <class F>
+    void addDeadline(Delay timeout, Clock& clock, F&& translate) {
+        if (state_ == State::value || state_ == State::failure) return;
+        DelayedCall call = clock.callLater(timeout, [ref = ref()]() mutable { ref.cancel(); });
+        addBoth(detail::Deadline<T, std::decay_t<F>>(std::move(call), timeout.value(), std::forward<F>(translate)));
+    }
+
     void checkNotTaken() const {
         if constexpr (!std::is_void_v<T>)
             if (core_->isTaken()) detail::throwMisuse("the result of this Deferred has been taken by co_await, or will be");
@@ -405,6 +436,7 @@ public:
     using Deferred<T>::addErrback;
     using Deferred<T>::addBoth;
     using Deferred<T>::addCallbacks;
+    using Deferred<T>::addTimeout;
     using Deferred<T>::ownedBy;
 
     template <class F, class... A>
@@ -424,6 +456,10 @@ public:
         return named(std::move(*this).plain().addCallbacks(std::forward<F>(f), std::forward<G>(g)...));
     }
     NamedDeferred<void> chainDeferred(Resolver<T> target) && { return std::move(*this).plain().chainDeferred(std::move(target)); }
+    template <class... F>
+    NamedDeferred addTimeout(Delay timeout, Clock& clock, F&&... onTimeoutCancel) && {
+        return std::move(*this).plain().addTimeout(timeout, clock, std::forward<F>(onTimeoutCancel)...);
+    }
     template <class X>
     NamedDeferred ownedBy(X& owner) && {
         return std::move(*this).plain().ownedBy(owner);

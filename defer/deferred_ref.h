@@ -44,4 +44,26 @@ private:
     detail::Core* core_ = nullptr;
 };
 
+/// Keeps a Deferred paused while it lives: its callbacks wait. Movable; it may outlive the Deferred.
+class Hold {
+public:
+    /// Pauses it.
+    explicit Hold(DeferredRef deferred) : deferred_(std::move(deferred)) { deferred_.pause(); }
+    Hold(Hold&& other) noexcept : deferred_(std::exchange(other.deferred_, {})) {}
+    Hold& operator=(Hold&& other) noexcept {
+        if (this != &other) {
+            Hold old(std::move(*this));  // unpauses last: that runs callbacks
+            deferred_ = std::exchange(other.deferred_, {});
+        }
+        return *this;
+    }
+    ~Hold() { release(); }
+
+    /// Unpauses it now, which runs its callbacks, if nobody else has paused it.
+    void release() { std::exchange(deferred_, {}).unpause(); }
+
+private:
+    DeferredRef deferred_;
+};
+
 }  // namespace bine::inline v0

@@ -31,8 +31,9 @@ struct ThreadMemory {
     FreeBlock* free = nullptr;
     bool closed = false;  // the thread ends: nothing is kept any more
 
+    Core* living = nullptr;  // the youngest first
+
     // Of unhandled.h.
-    Core* kept = nullptr;
     std::uint32_t turn = 0;
     std::uint32_t warnAfter = 0;  // turns; 0: never
 };

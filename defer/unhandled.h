@@ -10,15 +10,16 @@
 namespace bine::inline v0 {
 
 /// Warns, once each, of failures that have had no errback for so many turns of this thread's reactors. 0 is never, which is the default. For debugging:
-/// each turn costs a look at everything that has failed and is kept.
+/// each turn costs a look at every Deferred that lives.
 BINE_EXPORT void warnOfUnhandledErrors(unsigned turns);
 
 namespace detail {
 
 /// For reactors: a turn is over. Runs log observers.
 BINE_EXPORT void unhandledTurnOver() noexcept;
-/// For reactors: they have stopped. Reports what is kept, which will not be reported again at its death. Runs log observers.
-BINE_EXPORT void reportKeptFailures() noexcept;
+/// For reactors: they have stopped. Reports the failures that are kept, which will not be reported again at their death; debug builds log, at level debug, what
+/// lives. Runs log observers.
+BINE_EXPORT void reportLiving() noexcept;
 
 }  // namespace detail
 }  // namespace bine::inline v0

@@ -336,7 +336,7 @@ void ReactorCore::stopThreads() {
 void ReactorCore::shutdownDone() {
     life_ = Life::idle;
     ref();
-    reportKeptFailures();
+    reportLiving();
     if (handle_) handle_->shutdownFinished();
     unref();
 }

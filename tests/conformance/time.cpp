@@ -209,12 +209,16 @@ private slots:
 
     void r036_theEarlierDeadlineComesFirst() {
         std::vector<int> order;
-        for (int i : {5, 1, 4, 2, 3})
-            reactor().callLater(std::chrono::milliseconds(i), [&, i] {
+        const auto start = reactor().now();
+        for (int i : {5, 1, 4, 2, 3}) {
+            auto call = reactor().callLater(1h, [&, i] {
                 order.push_back(i);
                 if (i == 5)
                     reactor().stop();
             });
+            // Exactly, however long this loop takes.
+            call.delay(start + std::chrono::milliseconds(i) - call.getTime());
+        }
         run();
         QCOMPARE(order, (std::vector<int>{1, 2, 3, 4, 5}));
     }
@@ -350,16 +354,16 @@ private slots:
     void r040_theOrderFollows() {
         Steps steps;
         auto a = reactor().callLater(5ms, steps.adder("a"));
-        auto b = reactor().callLater(10ms, steps.adder("b"));
+        auto b = reactor().callLater(100ms, steps.adder("b"));
         auto c = reactor().callLater(1h, steps.adder("c"));
         auto d = reactor().callLater(2ms, steps.adder("d"));
         auto e = reactor().callLater(1h, steps.adder("e"));
-        a.reset(30ms);
+        a.reset(300ms);
         c.reset(1ms);
-        d.delay(40ms);
-        e.delay(-1h + 20ms);
+        d.delay(400ms);
+        e.delay(-1h + 200ms);
         (void)b;
-        runFor(80ms);
+        runFor(500ms);
         QCOMPARE(steps.text(), "c b e a d");
     }
 

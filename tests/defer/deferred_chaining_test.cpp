@@ -361,6 +361,28 @@ private slots:
         p.deferred.unpause();
         QCOMPARE(order, std::string("first second"));
     }
+    void d033_aHoldPausesAsLongAsItLives() {
+        int calls = 0;
+        Pair<int> p;
+        p.deferred.addCallback([&](int value) { return ++calls, value; });
+        {
+            bine::Hold first = p.deferred.hold();
+            {
+                const bine::Hold moved = std::move(first);
+                const bine::Hold second = p.deferred.hold();
+                p.resolver.callback(1);
+            }
+            QCOMPARE(calls, 1);
+            first.release();  // it has nothing any more
+        }
+        QCOMPARE(calls, 1);
+    }
+    void d033_aHoldMayOutliveTheDeferred() {
+        auto p = std::make_unique<Pair<int>>();
+        const bine::Hold hold = p->deferred.hold();
+        p->resolver.callback(1);
+        p.reset();
+    }
     void d034_unpauseBeforeAnyResultDoesNothing() {
         Pair<int> p;
         int seen = 0;

@@ -81,12 +81,12 @@ public:
     void runHost();
     /// Ends runHost(), as a user's "quit" does; in Qt all loops end.
     void quitHost();
-    /// The same for run(): QCoreApplication::quit(), g_main_loop_quit(). REQUIRES: in Qt or GLib, inside run().
+    /// The same for run(): QCoreApplication::quit(), g_main_loop_quit(). REQUIRES: Qt or GLib, inside run().
     void quitRun();
     /// One turn of the host's loop, which does not wait.
     void turn();
-    /// The same, but sockets are left out, as in QEventLoop::ExcludeSocketNotifiers; GLib serves something more
-    /// urgent than the reactor. Hosts that cannot do this make a turn like any other.
+    /// The same, but sockets are left out: Qt has QEventLoop::ExcludeSocketNotifiers, GLib serves something
+    /// more urgent than the reactor. A turn like any other in hosts that have nothing of the kind.
     void turnWithoutSockets();
     /// Runs the host's loop, turn by turn, until done() is true; outside of callbacks and inside. Starts a
     /// reactor that is pending. False if the safety limit passed first. The loop is woken every 10 ms, so

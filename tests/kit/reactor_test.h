@@ -18,9 +18,9 @@
 //
 // After each function the reactor is destroyed, then the host, and the books are balanced: delayed calls that
 // still claim to wait, the reactor's machinery, objects in the host's loop, descriptors, threads, logged
-// errors. What is left fails the test, and so does what Qt complains of. A test that expects an error takes it
-// with loggedErrors(). What still waits in the reactor when a function returns must not refer to its locals:
-// the destructor runs the shutdown if the reactor is running.
+// errors. What is left fails the test, and so does what Qt complains of. A test that expects an error takes
+// it with loggedErrors(). What still waits in the reactor when a function returns must not refer to its
+// locals: the destructor runs the shutdown if the reactor is running.
 
 #include <QtTest/QtTest>
 

@@ -1,6 +1,6 @@
 #pragma once
-// Sender: what a transport is to the reactor when it has bytes that no callback's end will send. It counts how
-// often it is asked to send. Reactor's thread.
+// Sender: what a transport is to the reactor when it has bytes that no callback's end will send. It counts
+// how often it is asked to send. Reactor's thread.
 
 #include <sys/eventfd.h>
 

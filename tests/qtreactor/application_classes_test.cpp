@@ -1,5 +1,5 @@
-// the reactor in a QCoreApplication, a QGuiApplication and a QApplication, each of which brings a dispatcher
-// of its own, with GLib or without.
+// the reactor in a QCoreApplication, a QGuiApplication and a QApplication, which bring dispatchers of
+// their own, with GLib or without.
 
 #include <QtTest/QtTest>
 

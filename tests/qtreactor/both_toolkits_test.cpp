@@ -1,5 +1,5 @@
-// A QtReactor beside the GlibReactor, in the one loop that serves both toolkits: each is served in the loops that
-// the other's callbacks open, be they Qt's or GLib's.
+// A QtReactor beside the GlibReactor, in the one loop that serves both toolkits: each is served in the loops
+// that the other's callbacks open, be they Qt's or GLib's.
 
 #include "bine/qtreactor/qt_reactor.h"
 #include "kit/nest.h"

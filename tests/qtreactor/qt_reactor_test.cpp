@@ -1,5 +1,5 @@
-// What only Qt has: an application object that dies and comes back, QThreads, socket notifiers, its log. The rest
-// of the reactor's life in Qt's loop is in tests/conformance.
+// What only Qt has: an application object that dies and comes back, socket notifiers, QThreads, its log. The
+// rest of the reactor's life in Qt's loop is in tests/conformance.
 
 #include <QtTest/QtTest>
 
