@@ -11,7 +11,7 @@
 
 #include <coroutine>
 #include <cstddef>
-#include <optional>
+#include <memory>
 #include <source_location>
 #include <type_traits>
 #include <utility>
@@ -23,6 +23,7 @@
 
 namespace bine::inline v0::detail {
 
+class AwaiterBase;
 template <class T>
 class Awaiter;
 
@@ -83,34 +84,68 @@ protected:
     ~PromiseBase() = default;
 
 private:
+    friend class AwaiterBase;
+
     Core* core_;
+    AwaiterBase* awaiter_ = nullptr;  // has suspended, and not taken its result yet
     LogContext context_;
     Failure raised_;
 };
 
-/// What co_await makes of a Deferred.
+/// What co_await makes of a Deferred. Several may be at work in one expression, and a compiler may let all of them suspend before it asks any for what it
+/// got: then each keeps its own.
+class AwaiterBase {
+public:
+    AwaiterBase(const AwaiterBase&) = delete;
+    AwaiterBase& operator=(const AwaiterBase&) = delete;
+
+protected:
+    explicit AwaiterBase(PromiseBase& promise) noexcept : promise_(promise) {}
+    ~AwaiterBase() {
+        if (promise_.awaiter_ != this) return;
+        promise_.awaiter_ = nullptr;
+        core().result.clear();  // nobody asked: another one in the expression threw
+    }
+    void suspends() {
+        if (promise_.awaiter_) promise_.awaiter_->keep();
+        promise_.awaiter_ = this;
+    }
+    /// True if the result is in the Core, and not kept here.
+    bool resumes() noexcept { return promise_.awaiter_ == this && (promise_.awaiter_ = nullptr, true); }
+    virtual void keep() = 0;
+    Core& core() const noexcept { return promise_.core(); }
+
+    PromiseBase& promise_;
+};
+
 template <class T>
-class Awaiter {
+class Awaiter final : private AwaiterBase {
 public:
     Awaiter(PromiseBase& promise, Deferred<T>& deferred, bool keepsHandle, std::source_location where) noexcept
-        : promise_(promise), deferred_(deferred), where_(where), keepsHandle_(keepsHandle) {}
-    Awaiter(const Awaiter&) = delete;
-    Awaiter& operator=(const Awaiter&) = delete;
+        : AwaiterBase(promise), deferred_(deferred), where_(where), keepsHandle_(keepsHandle) {}
 
     bool await_ready() const { return deferred_.readyForAwait(); }
     void await_suspend(std::coroutine_handle<>) {
+        suspends();
         suspended_ = true;
-        promise_.core().await(deferred_.coreForAwait(keepsHandle_), keepsHandle_);
+        core().await(deferred_.coreForAwait(keepsHandle_), keepsHandle_);
     }
     T await_resume() {
-        Result<T> result = suspended_ ? promise_.core().result.template takeResult<T>() : deferred_.takeForAwait();
+        Result<T> result = take();
         if (result.isFailure()) promise_.raise(result.failure(), where_);
         if constexpr (!std::is_void_v<T>) return *std::move(result);
     }
 
 private:
-    PromiseBase& promise_;
+    Result<T> take() {
+        if (!suspended_) return deferred_.takeForAwait();
+        if (resumes()) return core().result.template takeResult<T>();
+        return std::move(*kept_);
+    }
+    void keep() override { kept_ = std::make_unique<Result<T>>(core().result.template takeResult<T>()); }
+
     Deferred<T>& deferred_;
+    std::unique_ptr<Result<T>> kept_;
     std::source_location where_;
     bool keepsHandle_;
     bool suspended_ = false;

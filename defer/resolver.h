@@ -41,11 +41,12 @@ public:
         if (core_) core_->abandon();
     }
 
-    /// The consumer's end; once. Throws std::logic_error after that.
-    Deferred<T> deferred() {
+    /// The consumer's end; once. Throws std::logic_error after that. This place is where the Deferred was made, in all that is said of it.
+    Deferred<T> deferred(std::source_location made = std::source_location::current()) {
         if (!core_) throwEmpty();
         if (given_) detail::throwMisuse("Resolver::deferred(): the Deferred has been given out before");
         given_ = true;
+        core_->setCreated(made);
         core_->retain();
         core_->giveHandle();
         return Deferred<T>(*core_);

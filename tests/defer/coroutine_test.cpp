@@ -220,6 +220,58 @@ private slots:
         QVERIFY(said.contains("an errback must lead back to the type that the Deferred carries"));
     }
 
+    // A compiler may let all awaits of an expression suspend before it asks the first for its result.
+    void d097_twoAwaitsInOneExpression_data() {
+        QTest::addColumn<bool>("leftFirst");
+        QTest::newRow("left first") << true;
+        QTest::newRow("right first") << false;
+    }
+    void d097_twoAwaitsInOneExpression() {
+        QFETCH(bool, leftFirst);
+        Pair<int> left, right;
+        const auto work = [](Deferred<int> a, Deferred<int> b) -> Deferred<int> { co_return 100 * co_await a + co_await std::move(b); };
+        int got = 0;
+        auto d = work(std::move(left.deferred), std::move(right.deferred));
+        d.addCallback([&](int value) { return got = value; });
+        if (leftFirst) left.resolver.callback(1);
+        right.resolver.callback(2);
+        if (!leftFirst) left.resolver.callback(1);
+        QCOMPARE(got, 102);
+    }
+    void d097_twoAwaitsInOneExpressionOneOfWhichFails() {
+        for (const bool leftFails : {true, false}) {
+            Pair<std::string> left, right, last;
+            const auto work = [](Deferred<std::string> a, Deferred<std::string> b, Deferred<std::string> c) -> Deferred<std::string> {
+                std::string text;
+                try {
+                    text = co_await a + co_await b;
+                } catch (const std::runtime_error& error) {
+                    text = error.what();
+                }
+                co_return text + co_await c;
+            };
+            std::string got;
+            work(std::move(left.deferred), std::move(right.deferred), std::move(last.deferred)).addCallback([&](std::string text) { got = text; });
+            leftFails ? left.resolver.errback(oops()) : left.resolver.callback("left ");
+            if (!right.resolver.called()) leftFails ? right.resolver.callback("right ") : right.resolver.errback(oops());
+            last.resolver.callback(" then");
+            QCOMPARE(got, std::string("oops then"));
+        }
+    }
+    void d093_anOwnerDiesBetweenTwoAwaitsOfOneExpression() {
+        Pair<std::shared_ptr<int>> left, right;
+        auto held = std::make_shared<int>(1);
+        const std::weak_ptr<int> alive = held;
+        const auto work = [](Deferred<std::shared_ptr<int>> a, Deferred<std::shared_ptr<int>> b) -> Deferred<int> { co_return *co_await a + *co_await b; };
+        {
+            Scope scope;
+            auto d = work(std::move(left.deferred), std::move(right.deferred)).ownedBy(scope);
+            left.resolver.callback(std::move(held));
+            QVERIFY(!alive.expired());
+        }
+        QVERIFY(alive.expired());
+        QVERIFY(right.resolver.called());
+    }
     void d093_cancellingTheOuterCancelsWhatIsAwaited() {
         int canceller = 0;
         Resolver<int> resolver([&] { ++canceller; });

@@ -312,8 +312,8 @@ private slots:
     }
     void d032_describeTellsWhatIsWaitedForAndForgetsItAfterwards() {
         Pair<int> outer;
-        const auto line = std::source_location::current().line() + 1;
         Resolver<int> resolver;
+        const auto line = std::source_location::current().line() + 1;
         auto inner = resolver.deferred();
         outer.deferred.addCallback([&](int) { return std::move(inner); });
         outer.resolver.callback(1);

@@ -523,8 +523,8 @@ private slots:
     }
 
     void d020_alreadyCalledErrorTellsWhereItWasMadeAndFired() {
-        const auto made = std::source_location::current().line() + 1;
         Resolver<int> resolver;
+        const auto made = std::source_location::current().line() + 1;
         auto d = resolver.deferred();
         const auto fired = std::source_location::current().line() + 1;
         resolver.callback(1);

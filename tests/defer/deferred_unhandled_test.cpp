@@ -190,8 +190,8 @@ private slots:
     void d050_theReportTellsWhereItWasMadeAndFired() {
         std::uint_least32_t made = 0, fired = 0;
         {
-            made = std::source_location::current().line() + 1;
             Resolver<int> resolver;
+            made = std::source_location::current().line() + 1;
             auto d = resolver.deferred();
             fired = std::source_location::current().line() + 1;
             resolver.errback(oops("once"));

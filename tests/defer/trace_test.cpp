@@ -38,8 +38,8 @@ private slots:
     }
 
     void oneThatIsNotFired() {
-        const auto here = std::source_location::current().line() + 1;
         Resolver<int> resolver;
+        const auto here = std::source_location::current().line() + 1;
         auto d = resolver.deferred();
         d.addCallback([](int value) { return value; });
         const auto found = lines();
