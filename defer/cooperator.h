@@ -2,7 +2,7 @@
 // Cooperator: long work in small portions, several tasks side by side, while the program stays awake.
 //
 //     bine::Cooperator cooperator(reactor, 2ms);
-//     cooperator.coiterate(indexAll(index, files)).ownedBy(this).addCallback([this] { showIndex(); });
+//     cooperator.coiterate(index_.addAll(files)).ownedBy(this).addCallback([this] { showIndex(); });
 //
 // Each task takes a step in turn, for as long as the time slice lasts; then the loop has its turn. A task is a coroutine of type Steps (steps.h), or a function
 // that is called for each step. One that yields a Deferred rests until that has fired. All belongs to the clock's thread; the clock outlives the Cooperator.

@@ -22,12 +22,10 @@ namespace bine::inline v0 {
 inline Deferred<> deferLater(Clock& clock, Delay delay) {
     if (delay.value() < Duration::zero()) throw std::invalid_argument("deferLater: the delay is negative");
     const auto call = std::make_shared<DelayedCall>();
-    Resolver<> due(
-        [call] {
-            if (call->active()) call->cancel();
-        },
-        delay.where());
-    Deferred<> deferred = due.deferred();
+    Resolver<> due([call] {
+        if (call->active()) call->cancel();
+    });
+    Deferred<> deferred = due.deferred(delay.where());
     *call = clock.callLater(delay, [due = std::move(due)]() mutable { due.callback(); });
     return deferred;
 }

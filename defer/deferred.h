@@ -129,6 +129,7 @@ public:
     /// Fires `target` with the result, value or failure; what goes on here is nothing. If `target` has been fired already, AlreadyCalledError goes on here.
     Deferred<void> chainDeferred(Resolver<T> target) && {
         detail::Core& own = core();
+        checkNotTaken();
         state_ = State::empty;
         Deferred<void> next(own);
         own.addForward(*std::exchange(target.core_, nullptr));
@@ -213,6 +214,7 @@ public:
     /// The chain of `core`, a stage of which returned this, goes on with the result.
     void becomeResultOf(detail::Core& core) && {
         if (state_ == State::core) {
+            checkNotTaken();
             state_ = State::empty;
             core.waitFor(*core_);
         } else {

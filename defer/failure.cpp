@@ -7,9 +7,16 @@
 #include <mutex>
 
 #include "bine/defer/errors.h"
+#include "bine/defer/stack.h"
 
 namespace bine::inline v0 {
 namespace detail {
+
+static std::atomic<bool> debugging{false};
+
+FailureData::FailureData() {
+    if (debugging.load(std::memory_order_relaxed)) stack_ = currentStack();
+}
 
 FailureData::~FailureData() = default;
 
@@ -72,7 +79,7 @@ private:
 /// The exception of another, with places of its own.
 class SharedFailureData final : public FailureData {
 public:
-    explicit SharedFailureData(const FailureData& origin) : origin_(&origin) {
+    explicit SharedFailureData(const FailureData& origin) : FailureData(WithoutStack()), origin_(&origin) {
         if (const auto* shared = dynamic_cast<const SharedFailureData*>(origin_)) origin_ = shared->origin_;
         origin_->retain();
         exception_ = origin_->exception();
@@ -81,6 +88,7 @@ public:
         more_ = origin.more_;
     }
     ~SharedFailureData() override { origin_->release(); }
+    const std::vector<void*>* stack() const noexcept override { return origin_->stack(); }
 
 private:
     std::exception_ptr makePointer() const override { return origin_->pointer(); }
@@ -127,6 +135,9 @@ Failure caughtFailure() {
 }
 
 }  // namespace detail
+
+void setDebugging(bool on) noexcept { detail::debugging.store(on, std::memory_order_relaxed); }
+bool getDebugging() noexcept { return detail::debugging.load(std::memory_order_relaxed); }
 
 Failure::Failure(std::exception_ptr exception) {
     if (!exception) {
@@ -179,81 +190,6 @@ void Failure::addPlace(detail::Passage passage, const std::source_location& wher
         data_ = own;
     }
     data_->addPlace({passage, where});
-}
-
-namespace {
-
-template <class F>
-std::string textOf(F&& f) {
-    try {
-        return f();
-    } catch (const abi::__forced_unwind&) {
-        throw;
-    } catch (...) {
-        return "(an exception whose text could not be had: asking for it threw another one)";
-    }
-}
-
-// Non-standard exceptions: what can be told of them.
-std::string thrownText(const std::exception_ptr& pointer) {
-    try {
-        std::rethrow_exception(pointer);
-    } catch (const char* text) {
-        return text ? text : "(null)";
-    } catch (const std::string& text) {
-        return text;
-    } catch (int value) {
-        return std::to_string(value);
-    } catch (...) {
-        return "(no text)";
-    }
-}
-
-}  // namespace
-
-std::string Failure::getErrorMessage() const {
-    return textOf([&]() -> std::string {
-        if (!data_) return "no failure";
-        if (!data_->exception()) return thrownText(data_->pointer());
-        const char* text = data_->exception()->what();
-        return text ? text : "(null)";
-    });
-}
-
-std::string Failure::userMessage() const {
-    if (const Error* error = check<Error>()) {
-        std::string text;
-        try {
-            text = error->userMessage();
-        } catch (const abi::__forced_unwind&) {
-            throw;
-        } catch (...) {
-        }
-        if (!text.empty()) return text;
-    }
-    return "Something unexpected went wrong: " + getErrorMessage();
-}
-
-std::string Failure::typeName() const {
-    if (!data_) return "no failure";
-    if (const std::exception* exception = data_->exception()) return detail::readableName(typeid(*exception));
-    const std::type_info* type = data_->pointer().__cxa_exception_type();
-    return type ? detail::readableName(*type) : "unknown type";
-}
-
-std::string Failure::getBriefTraceback() const { return typeName() + ": " + getErrorMessage(); }
-
-std::string Failure::getTraceback() const {
-    std::string text = getBriefTraceback() + '\n';
-    if (!data_) return text;
-    static constexpr const char* words[] = {"made at", "fired at", "passed on to the Deferred made at", "awaited at"};
-    std::size_t dropped = 0;
-    const std::vector<detail::Place> places = data_->places(dropped);
-    for (std::size_t i = 0; i < places.size(); ++i) {
-        if (dropped && i == places.size() / 2) text += "  ... " + std::to_string(dropped) + " more ...\n";
-        text += std::string("  ") + words[static_cast<int>(places[i].passage)] + ' ' + detail::placeText(places[i].where) + '\n';
-    }
-    return text;
 }
 
 }  // namespace bine::inline v0

@@ -43,7 +43,7 @@ public:
         requires(!std::is_same_v<std::remove_cvref_t<F>, Function> && std::is_invocable_r_v<R, std::decay_t<F>&, A...>)
     Function(F&& f) {
         using Callable = std::decay_t<F>;
-        if constexpr (detail::Nullable<Callable>)
+        if constexpr (detail::Nullable<Callable> && !std::is_function_v<std::remove_reference_t<F>>)
             if (f == nullptr) return;
         if constexpr (isInline<Callable>)
             ::new (static_cast<void*>(storage_)) Callable(std::forward<F>(f));

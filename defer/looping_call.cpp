@@ -1,10 +1,10 @@
 #include "bine/defer/looping_call.h"
 
-#include <forward_list>
 #include <optional>
 #include <stdexcept>
 
 #include "bine/defer/errors.h"
+#include "bine/defer/owner_links.h"
 
 namespace bine::inline v0 {
 
@@ -18,22 +18,15 @@ public:
     void reset();
     bool running() const noexcept { return running_; }
     Duration interval() const noexcept { return interval_; }
-    void own(detail::OwnerHook& hook);
-    /// Nothing runs from here on. What start() returned fails with `why`, or is abandoned if there is none.
-    void end(Failure why);
+    void own(detail::OwnerHook& hook) {
+        if (!ended_) owners_.add(*this, hook);
+    }
+    void ownerDies() noexcept { ended_ = true; }
+    void ownerDied() { end(); }
+    /// Nothing runs from here on. What start() returned is abandoned.
+    void end();
 
 private:
-    /// One of its owners.
-    class Owner final : public detail::Owned {
-    public:
-        explicit Owner(Loop& loop) : loop_(loop) {}
-        void ownerDies() noexcept override { loop_.ended_ = true; }
-        void ownerDied() override { loop_.end(CancelledError("the owner of this LoopingCall died")); }
-
-    private:
-        Loop& loop_;
-    };
-
     /// Marks that a call has not ended: on the stack, or waiting for its Deferred.
     class Calling {
     public:
@@ -70,7 +63,7 @@ private:
     bool ended_ = false;
     DelayedCall timer_;
     std::optional<Resolver<>> done_;
-    std::forward_list<Owner> owners_;
+    detail::OwnerLinks<Loop> owners_;
     Scope scope_;  // owns what the last call returned
 };
 
@@ -84,14 +77,12 @@ Deferred<> LoopingCall::Loop::start(Delay interval, FirstCall first) {
     start_ = clock_.now();
     lastCall_ = first == FirstCall::now ? -1 : 0;
     running_ = true;
-    done_.emplace(
-        [this] {
-            const auto self = shared_from_this();
-            done_.reset();
-            halt();
-        },
-        where_);
-    Deferred<> done = done_->deferred();
+    done_.emplace([this] {
+        const auto self = shared_from_this();
+        done_.reset();
+        halt();
+    });
+    Deferred<> done = done_->deferred(where_);
     if (first == FirstCall::now)
         call();
     else
@@ -115,20 +106,13 @@ void LoopingCall::Loop::reset() {
     schedule();
 }
 
-void LoopingCall::Loop::own(detail::OwnerHook& hook) {
-    if (ended_) return;
-    const auto self = shared_from_this();  // the owner may be dying
-    owners_.emplace_front(*this).bindTo(hook);
-}
-
-void LoopingCall::Loop::end(Failure why) {
+void LoopingCall::Loop::end() {
     const auto self = shared_from_this();
     ended_ = true;
     owners_.clear();
-    auto done = std::exchange(done_, std::nullopt);
+    const auto done = std::exchange(done_, std::nullopt);  // dies last
     halt();
     call_.reset();
-    if (done && why) done->errback(std::move(why));
 }
 
 // No call is scheduled, and what is left of the last one ends: innermost first, and where it stands.
@@ -144,6 +128,7 @@ void LoopingCall::Loop::call() {
     Calling calling(shared_from_this());
     Deferred<> chain = succeed();
     chain.ownedBy(scope_);
+    owners_.alsoOwn(chain);
     std::move(chain)
         .addCallback([call = call_, count = intervalsSinceLastCall()] { return (*call)(count); })
         .addBoth([calling = std::move(calling)](Result<> result) mutable { calling.ended(std::move(result)); });
@@ -186,7 +171,7 @@ LoopingCall& LoopingCall::operator=(LoopingCall&& other) noexcept {
 LoopingCall::~LoopingCall() { end(); }
 
 void LoopingCall::end() noexcept {
-    if (const auto loop = std::move(loop_)) loop->end({});
+    if (const auto loop = std::move(loop_)) loop->end();
 }
 
 LoopingCall::Loop& LoopingCall::loop() const {

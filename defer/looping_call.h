@@ -43,7 +43,8 @@ public:
 
     LoopingCall(LoopingCall&& other) noexcept;
     LoopingCall& operator=(LoopingCall&& other) noexcept;
-    /// Ends it at once: what the last call returned is cancelled at its source and runs no more; what start() returned fails with AbandonedError.
+    /// Ends it at once: what the last call returned is cancelled at its source and runs no more, and the function is released; what start() returned fails with
+    /// AbandonedError.
     ~LoopingCall();
 
     /// Calls the function now, or one interval from now, and then once every `interval`; zero is once each turn of the loop. A call with FirstCall::now is
@@ -61,7 +62,7 @@ public:
     /// That of the last start(); zero before.
     Duration interval() const noexcept;
 
-    /// Ends when `owner` dies: as the destructor does, but with CancelledError, and the function is released. A start() after that fails so, too.
+    /// When `owner` dies, it ends as by its destructor. A start() after that fails with CancelledError.
     template <class X>
     LoopingCall& ownedBy(X& owner) & {
         own(detail::hookOf(owner));

@@ -1,12 +1,12 @@
 #pragma once
 // Steps: work in small portions, written as a coroutine that yields between them; for a Cooperator.
 //
-//     bine::Steps indexAll(Index& index, std::vector<std::string> files) {
+//     bine::Steps Index::addAll(std::vector<std::string> files) {
 //         for (const auto& file : files) {
-//             index.add(file);
-//             co_yield {};                                 // others may have a turn
+//             add(file);
+//             co_yield {};                 // others may have a turn
 //         }
-//         co_yield index.save();                           // a Deferred: go on when it has fired
+//         co_yield save();                 // a Deferred: goes on when that has fired
 //     }
 //
 // The body begins with the first step. One thread. What is named by a reference, a pointer or a view among the parameters must outlive it, and so must a lambda
@@ -35,8 +35,8 @@ public:
         if (frame_) frame_.destroy();
     }
 
-    /// For whoever runs them: does one step. False if that was the last; it throws what the body throws, and then was the last. `wait` is set if a Deferred was
-    /// yielded, for which the next step has to wait.
+    /// For whoever runs them: does one step. False if it was the last, as it also is if it throws, which is what the body threw. `wait` is set if a Deferred
+    /// was yielded, for which the next step has to wait.
     inline bool next(std::optional<Deferred<>>& wait);
 
 private:
@@ -59,9 +59,10 @@ public:
     std::suspend_always initial_suspend() noexcept { return {}; }
     std::suspend_always final_suspend() noexcept { return {}; }
     void return_void() noexcept { ended_ = true; }
+    // Not thrown on: there are compilers that destroy the frame's variables twice then.
     void unhandled_exception() {
         ended_ = true;
-        throw;
+        failure_ = detail::caughtFailure();
     }
 
     std::suspend_always yield_value(Nothing) noexcept { return {}; }
@@ -91,6 +92,7 @@ private:
     friend class Steps;
 
     std::optional<Deferred<>> wait_;
+    Failure failure_;
     bool ended_ = false;
 };
 
@@ -102,6 +104,7 @@ inline bool Steps::next(std::optional<Deferred<>>& wait) {
         wait.emplace(std::move(*promise.wait_));
         promise.wait_.reset();
     }
+    if (promise.failure_) promise.failure_.raiseException();
     return !promise.ended_;
 }
 

@@ -28,8 +28,8 @@ public:
     Deferred<T> join(std::source_location where) {
         if (closed_) return abandoned(where);
         const auto place = line_.emplace(line_.end());
-        place->emplace([this, place] { line_.erase(place); }, where);
-        return (*place)->deferred();
+        place->emplace([this, place] { line_.erase(place); });
+        return (*place)->deferred(where);
     }
     /// REQUIRES: not empty. Takes out who has waited longest.
     Resolver<T> pop() {
@@ -58,8 +58,8 @@ private:
     static constexpr int mostDepth = 16;
 
     static Deferred<T> abandoned(std::source_location where) {
-        Resolver<T> nobody(where);
-        return nobody.deferred();
+        Resolver<T> nobody;
+        return nobody.deferred(where);
     }
 
     std::list<std::optional<Resolver<T>>> line_;

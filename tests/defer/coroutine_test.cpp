@@ -221,6 +221,20 @@ private slots:
     }
 
     // A compiler may let all awaits of an expression suspend before it asks the first for its result.
+    void d087_whatWasTakenByAnAwaitCannotBeHandedOn() {
+        Pair<std::string> p, target;
+        const auto work = [](Deferred<std::string>& d) -> Deferred<> { co_await d; };
+        work(p.deferred);
+        p.resolver.callback("a text that is too long for the buffer inside a string");
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, std::move(p.deferred).chainDeferred(std::move(target.resolver)));
+        std::string why;
+        bine::succeed(1).addCallback([&](int) { return std::move(p.deferred); }).addErrback([&](const Failure& failure) {
+            why = failure.typeName();
+            return std::string();
+        });
+        QCOMPARE(why, std::string("std::logic_error"));
+        target.deferred.addErrback([](const Failure&) { return std::string(); });
+    }
     void d097_twoAwaitsInOneExpression_data() {
         QTest::addColumn<bool>("leftFirst");
         QTest::newRow("left first") << true;

@@ -2,6 +2,10 @@
 
 #include "defer/defer_testing.h"
 
+#include <QtCore/QJsonArray>
+#include <QtCore/QJsonDocument>
+#include <QtCore/QJsonObject>
+
 #include <map>
 
 #include "bine/defer/errors.h"
@@ -204,6 +208,63 @@ private slots:
         const std::string trace = failure.getTraceback();
         QVERIFY(std::count(trace.begin(), trace.end(), '\n') < 70);
         QVERIFY(contains(trace, "more"));
+    }
+
+    void d110_stacksAreKeptWhileDebuggingIsOn() {
+        QVERIFY(!bine::getDebugging());
+        const Failure without(oops());
+        bine::setDebugging(true);
+        const Failure with(oops());
+        bine::setDebugging(false);
+        QVERIFY(without.getTraceback().find("on the stack") == std::string::npos);
+        const std::string trace = with.getTraceback();
+        QVERIFY2(trace.find("on the stack") != std::string::npos, trace.c_str());
+        QVERIFY2(trace.find("failure_test") != std::string::npos, trace.c_str());  // this program
+        QVERIFY2(trace.find("QTest::") != std::string::npos, trace.c_str());       // an exported name, readable
+    }
+    void d110_copiesKeepTheStack() {
+        bine::setDebugging(true);
+        const Failure failure(oops());
+        bine::setDebugging(false);
+        Failure copy = failure;
+        copy.addPlace(bine::detail::Passage::fired, std::source_location::current());
+        QVERIFY(copy.getTraceback().find("on the stack") != std::string::npos);
+    }
+    void d112_theWayAFailureCameIsThereWithoutDebugging() {
+        std::string trace;
+        Pair<int> p;
+        const auto work = [](bine::Deferred<int> d) -> bine::Deferred<int> { co_return co_await d; };
+        work(std::move(p.deferred)).addErrback([&](const Failure& failure) {
+            trace = failure.getTraceback();
+            return 0;
+        });
+        p.resolver.errback(oops());
+        for (const char* word : {"made at", "fired at", "awaited at"}) QVERIFY2(trace.find(word) != std::string::npos, trace.c_str());
+        QVERIFY2(trace.find("on the stack") == std::string::npos, trace.c_str());
+    }
+    void d111_asJson() {
+        Failure failure(std::runtime_error("a \"quoted\" \\ line\nand \x01 and \xff and \xe2\x82\xac"));
+        failure.addPlace(bine::detail::Passage::fired, std::source_location::current());
+        const auto line = static_cast<int>(std::source_location::current().line()) - 1;
+        QJsonParseError error;
+        const QJsonObject json = QJsonDocument::fromJson(QByteArray::fromStdString(failure.toJson()), &error).object();
+        QCOMPARE(error.error, QJsonParseError::NoError);
+        QCOMPARE(json["type"].toString(), QString("std::runtime_error"));
+        QCOMPARE(json["message"].toString(), QString::fromUtf8("a \"quoted\" \\ line\nand \x01 and \xef\xbf\xbd and \xe2\x82\xac"));
+        const QJsonObject frame = json["frames"].toArray().at(0).toObject();
+        QCOMPARE(frame["passage"].toString(), QString("fired at"));
+        QVERIFY(frame["file"].toString().endsWith("failure_test.cpp"));
+        QCOMPARE(frame["line"].toInt(), line);
+        QVERIFY(frame["function"].toString().contains("d111_asJson"));
+        QVERIFY(!failure.toJson().empty() && failure.toJson().find('\n') == std::string::npos);
+    }
+    void d111_withTheStack() {
+        bine::setDebugging(true);
+        const Failure failure(oops());
+        bine::setDebugging(false);
+        const QJsonObject json = QJsonDocument::fromJson(QByteArray::fromStdString(failure.toJson())).object();
+        QVERIFY(json["stack"].toArray().size() > 3);
+        QCOMPARE(QJsonDocument::fromJson(QByteArray::fromStdString(Failure().toJson())).object()["message"].toString(), QString("no failure"));
     }
 };
 

@@ -1,0 +1,106 @@
+#pragma once
+// deferredList: several Deferreds at once, and what became of each (Twisted's DeferredList).
+//
+//     bine::deferredList(std::move(pages)).addCallback([](std::vector<bine::Result<std::string>> results) {
+//         for (const auto& result : results) show(result.isValue() ? *result : result.failure().userMessage());
+//     });
+//
+// The members are handed over, std::move(pages), or only watched, std::span(pages). What is handed over belongs to the list: it is ended with the list's
+// owner, and its failures are taken when the list tells of them. What is watched goes on with its own value, of which the list has a copy, or its own failure.
+// Thread: the members'. Cost: four allocations, however many members there are.
+
+#include <cstddef>
+#include <source_location>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "bine/defer/deferred.h"
+#include "bine/defer/first_success.h"
+#include "bine/defer/gathering.h"
+#include "bine/defer/group_errors.h"
+#include "bine/defer/result.h"
+
+namespace bine::inline v0 {
+namespace detail {
+
+template <class T>
+class ListGathering final : public GatheringFor<std::vector<Result<T>>> {
+public:
+    ListGathering(std::size_t members, Gathering::Rules rules, std::source_location created) : GatheringFor<std::vector<Result<T>>>(members, rules, created) {
+        const Failure none = CancelledError("a member that has not arrived");
+        results_.reserve(members);
+        for (std::size_t i = 0; i < members; ++i) results_.emplace_back(none);
+    }
+    template <class... V>
+    void store(std::size_t index, V&&... value) {
+        results_[index] = Result<T>(std::forward<V>(value)...);
+    }
+
+private:
+    void keepFailure(std::size_t index, const Failure& failure) override { results_[index] = Result<T>(failure); }
+    Result<std::vector<Result<T>>> outcome() override { return std::move(results_); }
+
+    std::vector<Result<T>> results_;
+};
+
+}  // namespace detail
+
+class DeferredListOptions {
+public:
+    DeferredListOptions() noexcept {}
+
+    /// The first failure fails the list, with FirstError.
+    DeferredListOptions& fireOnOneErrback() noexcept {
+        rules_.fireOnOneErrback = true;
+        return *this;
+    }
+    /// Takes all failures off the members. A watched one goes on with T() then; of one that was handed over, what comes when the list is over is not reported.
+    DeferredListOptions& consumeErrors() noexcept {
+        rules_.consumeErrors = true;
+        return *this;
+    }
+
+    const detail::Gathering::Rules& rules() const noexcept { return rules_; }  ///< for the rooms of this library
+
+private:
+    detail::Gathering::Rules rules_;
+};
+
+/// Fires when all members have, with their results in the order they were given; at once if they all have fired, or if there are none. A member that dies with
+/// its owner counts as failed with CancelledError.
+///
+/// cancel() cancels all that are out; the list then waits for those that take their time, as it does without. Once the list has fired it does nothing, and
+/// members that are out go on: with fireOnOneErrback() they belong to nobody any more, so what they use must outlive them, or own them.
+///
+/// Throws std::logic_error if a member was moved away, or its result taken; and if consumeErrors() would leave a watched member without a value, T having no
+/// default constructor.
+template <class T>
+Deferred<std::vector<Result<T>>> deferredList(std::vector<Deferred<T>>&& members, DeferredListOptions options = {},
+                                              std::source_location where = std::source_location::current()) {
+    return detail::gather<detail::ListGathering<T>>(std::move(members), options.rules(), where);
+}
+template <class T, std::size_t size>
+Deferred<std::vector<Result<T>>> deferredList(std::span<Deferred<T>, size> members, DeferredListOptions options = {},
+                                              std::source_location where = std::source_location::current()) {
+    return detail::gather<detail::ListGathering<T>>(std::span<Deferred<T>>(members), options.rules(), where);
+}
+template <class T, class... Options>
+void deferredList(std::vector<Deferred<T>>&, Options&&...) = delete;  // std::move(members) hands them over, std::span(members) watches them
+
+/// Fires with the value and the index of the first success; if there is none, or no member, fails with FailureGroup. The others are left alone; race()
+/// cancels them. With fireOnOneErrback() the first result decides, whichever it is. All else as in deferredList().
+template <class T>
+Deferred<FirstSuccess<T>> fireOnOneCallback(std::vector<Deferred<T>>&& members, DeferredListOptions options = {},
+                                            std::source_location where = std::source_location::current()) {
+    return detail::gather<detail::FirstGathering<T>>(std::move(members), options.rules().untilOneCallback(), where);
+}
+template <class T, std::size_t size>
+Deferred<FirstSuccess<T>> fireOnOneCallback(std::span<Deferred<T>, size> members, DeferredListOptions options = {},
+                                            std::source_location where = std::source_location::current()) {
+    return detail::gather<detail::FirstGathering<T>>(std::span<Deferred<T>>(members), options.rules().untilOneCallback(), where);
+}
+template <class T, class... Options>
+void fireOnOneCallback(std::vector<Deferred<T>>&, Options&&...) = delete;  // std::move(members) hands them over, std::span(members) watches them
+
+}  // namespace bine::inline v0

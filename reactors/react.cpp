@@ -1,0 +1,46 @@
+#include "bine/reactors/react.h"
+
+#include <memory>
+
+#include "bine/defer/owner.h"
+#include "bine/log/log.h"
+#include "bine/reactors/errors.h"
+
+namespace bine::inline v0::detail {
+namespace {
+
+void stopIfRunning(Reactor& reactor) {
+    try {
+        reactor.stop();
+    } catch (const ReactorNotRunning&) {
+        // It is stopping already.
+    }
+}
+
+int exitStatus(Result<int> result) {
+    if (result.isValue()) return *result;
+    static const Logger log("bine.react");
+    log.failure(result.failure().exceptionPtr(), "The main function has failed", LogLevel::critical, result.failure().getTraceback());
+    return 1;
+}
+
+}  // namespace
+
+int runUntilDone(Reactor& reactor, Function<Deferred<int>()> main) {
+    int status = 0;
+    // Shared, since a reactor that crashes keeps the trigger. From here on it need not be stopped, and may be going.
+    const auto stopping = std::make_shared<bool>(false);
+    reactor.addSystemEventTrigger(Phase::before, "shutdown", [stopping] { *stopping = true; });
+    Scope scope;  // nothing of main outlives this call
+    Deferred<> began = succeed();
+    began.ownedBy(scope);
+    std::move(began).addCallback([&main] { return main(); }).addBoth([&](Result<int> result) {
+        status = exitStatus(std::move(result));
+        // From within the loop, which may not have been entered yet.
+        if (!*stopping) reactor.callLater(Duration::zero(), [&reactor] { stopIfRunning(reactor); }).ownedBy(scope);
+    });
+    reactor.run();
+    return status;
+}
+
+}  // namespace bine::inline v0::detail
