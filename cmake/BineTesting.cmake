@@ -17,9 +17,9 @@ set(BINE_TEST_ENVIRONMENT
     "UBSAN_OPTIONS=print_stacktrace=1${symbolizer}"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp:print_suppressions=0"
     "TSAN_OPTIONS=ignore_noninstrumented_modules=1:suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp${symbolizer}")
-set(BINE_TEST_TIMEOUT 120)
+set(BINE_TEST_TIMEOUT 300)
 if(BINE_SANITIZE)
-    set(BINE_TEST_TIMEOUT 300)
+    set(BINE_TEST_TIMEOUT 600)
 endif()
 
 # What a test links when it says nothing: everything there is.

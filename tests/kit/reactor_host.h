@@ -28,7 +28,7 @@ const std::string& reactorName();
 /// Whether that is a QtReactor (qt, qt-noglib): Qt's loops end all at once, and Qt tells of it. GLib's (glib,
 /// glib-context, qt+gtk) end one by one, and nobody is told.
 bool inQt();
-/// How long anything may take at all: 10 s, more under sanitizers.
+/// How long anything may take at all: a minute.
 Duration safetyLimit();
 
 /// What the host's loop knows of: notifiers, timers, sources, descriptors that it polls; a line of text for

@@ -110,7 +110,7 @@ int runTests(QObject& test, int argc, char** argv) {
     if (reactorName() == "qt-noglib")
         qputenv("QT_NO_GLIB", "1");
     if (qEnvironmentVariableIsEmpty("QTEST_FUNCTION_TIMEOUT")) {
-        const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(safetyLimit() * 6).count();
+        const auto limit = std::chrono::duration_cast<std::chrono::milliseconds>(safetyLimit() * 3 / 2).count();
         qputenv("QTEST_FUNCTION_TIMEOUT", QByteArray::number(static_cast<qlonglong>(limit)));
     }
     watchQtObjects();
