@@ -40,8 +40,8 @@ pid_t processAt(const std::string& name, const std::string& target) {
     return process;
 }
 
-/// The links that this process has made. One with our number that is not among them is older than we are: the numbers of processes come again, in a container at
-/// each start. Never destroyed: locks may be static.
+/// The links that this process has made. One with our number that is not among them is older than we are: the numbers of processes come again, in a container
+/// at each start. Never destroyed: locks may be static.
 class OwnLinks {
 public:
     static OwnLinks& instance() {

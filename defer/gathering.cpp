@@ -81,13 +81,13 @@ void Gathering::complete() {
 
 // --- The gate.
 
-Deferred<> Gathering::nextGate() {
+Core& Gathering::nextGate() {
     Core* const gate = Core::make(created_);
     if (Core* const cancelled = std::exchange(gate_, gate)) cancelled->abandon();
     gate->setCanceller<Canceller>(shared_from_this());
     gate->retain();
     gate->giveHandle();
-    return Deferred<>(*gate);
+    return *gate;
 }
 
 void Gathering::fireGate() {

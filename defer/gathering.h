@@ -18,8 +18,10 @@
 #include <variant>
 #include <vector>
 
+#include "bine/defer/core.h"
 #include "bine/defer/deferred.h"
 #include "bine/defer/group_errors.h"
+#include "bine/defer/level.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0::detail {
@@ -67,8 +69,8 @@ public:
 
 protected:
     void allJoined();
-    /// What the Deferred that was given out waits for next: that the list is over, or cancelled.
-    Deferred<> nextGate();
+    /// What the Deferred that was given out waits for next: that the list is over, or cancelled. With a reference, and the role of the handle.
+    Core& nextGate();
     /// The owner of the list died.
     void end();
     /// Null unless a first failure was enough.
@@ -133,7 +135,12 @@ protected:
     virtual Result<R> outcome() = 0;
 
 private:
-    Deferred<R> wait() { return nextGate().addBoth(Waiting(std::static_pointer_cast<GatheringFor>(shared_from_this()))); }
+    Deferred<R> wait() {
+        Core& gate = nextGate();
+        Deferred<R> list(gate);
+        gate.add<LevelStage<void, R, Waiting, SameFunction>>(Waiting(std::static_pointer_cast<GatheringFor>(shared_from_this())), SameFunction());
+        return list;
+    }
     Result<R> result() {
         if (Failure failure = firstError()) return failure;
         return outcome();

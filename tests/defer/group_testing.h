@@ -104,8 +104,11 @@ template <class T>
 class Outcome {
 public:
     explicit Outcome(bine::Deferred<T> d) {
-        std::move(d).addCallbacks([state = state_](auto&&... value) { state->emplace(std::forward<decltype(value)>(value)...); },
-                                  [state = state_](const bine::Failure& failure) { state->emplace(failure); });
+        const auto failed = [state = state_](const bine::Failure& failure) { state->emplace(failure); };
+        if constexpr (std::is_void_v<T>)
+            std::move(d).addCallbacks([state = state_] { state->emplace(); }, failed);
+        else
+            std::move(d).addCallbacks([state = state_](T value) { state->emplace(std::move(value)); }, failed);
     }
     explicit operator bool() const { return state_->has_value(); }
     const bine::Result<T>& operator*() const { return **state_; }
