@@ -180,7 +180,7 @@ void Core::endOutward(Core& innermost) {
     for (Core* core = &innermost;;) {
         if (core->busy_ || core->ending_ || !core->waiter_ || !core->waiter_->killed_) stopOperation();
         if (core->ending_) return;
-        if (core->busy_) return core->destroyStages();
+        if (core->busy_) return core->hasBody_ ? void() : core->destroyStages();
         core->end();
         Core* const waiter = std::exchange(core->waiter_, nullptr);
         if (!waiter) return stopOperation();
@@ -201,8 +201,8 @@ void Core::end() {
     ending_ = true;
     called_ = true;
     if (lent_) stopLending();
+    if (hasBody_) destroyFrame();  // before the stages, one of which may hold the callable that the frame refers to
     destroyStages();
-    if (hasBody_) destroyFrame();
     result.clear();
     dropOwners();
 }

@@ -2,6 +2,7 @@
 
 #include "defer/defer_testing.h"
 
+#include "bine/defer/maybe_deferred.h"
 #include "bine/defer/owner.h"
 
 using bine::CancelledError;
@@ -115,6 +116,20 @@ private slots:
         scope.cancel();
         QVERIFY(second.resolver.called());
         QCOMPARE(calls, 0);
+    }
+
+    void r268_theFrameOfALambdaGoesBeforeTheLambda() {
+        Pair<int> p;
+        std::string seen;
+        {
+            Scope scope;
+            const auto seeAtTheEnd = [&seen](const std::string& text) { return std::shared_ptr<void>(nullptr, [&seen, &text](void*) { seen = text; }); };
+            bine::maybeDeferred([text = std::string(longText), &p, &seeAtTheEnd]() -> Deferred<int> {
+                const auto atTheEnd = seeAtTheEnd(text);  // a capture, which the lambda has
+                co_return co_await std::move(p.deferred);
+            }).ownedBy(scope);
+        }
+        QCOMPARE(seen, std::string(longText));
     }
 
     // --- What is not owned, and waits for what is.
