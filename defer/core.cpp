@@ -1,7 +1,7 @@
 // How a chain moves.
 //
 //  * A link "W waits for X" is W.inner_ = X and X.waiter_ = W, each counted, made and broken together. X's consumer is then W and nobody else, except
-//    that a coroutine may await an lvalue (lent_): then X keeps its handle, and a HandOver stage in X's chain gives the result to W.
+//    that a coroutine may await an lvalue (borrows_): then X keeps its handle, and a HandOver stage in X's chain gives the result to W.
 //  * busy_: a loop has the Core on its list or is running one of its stages. Nobody else runs it then; what is added queues.
 //  * Every Core that waits is kept by what it waits for; every Core that can still be fired is kept by its Resolver, every coroutine by its frame.
 //  * User code (callables, their destructors, cancellers, frames) may do anything at all, so whoever calls it holds a reference and looks again afterwards.
@@ -49,7 +49,10 @@ void throwMisuse(const char* what) { throw std::logic_error(what); }
 // --- The loop.
 
 void Core::append(Stage& stage) {
-    if (killed_) return destroyStage(stage);  // its owner died: it would never run
+    if (killed_) {  // its owner died: it would never run
+        const CoreRef pin(*this);
+        return destroyStage(stage);
+    }
     (last_ ? last_->next : first_) = &stage;
     last_ = &stage;
     settle();
@@ -106,6 +109,7 @@ void Core::advance(Ready& ready) {
         }
     }
     busy_ = false;
+    passOnCancel();
 }
 
 void Core::runStage(Stage& stage) {
@@ -151,6 +155,7 @@ void Core::resumeBody() {
         std::coroutine_handle<>::from_address(frame()).resume();
     }
     if (!bodyDone_) return;
+    cancelRequested_ = false;
     destroyFrame();
     markCalled(created_);
 }
@@ -207,7 +212,7 @@ bool Core::wouldWaitForItself(const Core& inner) const noexcept {
     const Core* outward = this;
     for (const Core* inward = &inner; inward; inward = inward->inner_) {
         if (inward == this || outward == &inner) return true;
-        if (!outward->waiter_ && !outward->taken_) return false;
+        if (!outward->waiter_ && !outward->lent_) return false;
         if (outward->waiter_) outward = outward->waiter_;
     }
     return false;
@@ -267,7 +272,7 @@ void HandOver::destroyAwait(Stage& stage) noexcept {
     if (!coroutine) return;
     // The chain was killed, unrun.
     Core* const inner = std::exchange(coroutine->inner_, nullptr);
-    coroutine->lent_ = false;
+    coroutine->borrows_ = false;
     if (!coroutine->killed_) {
         coroutine->result.setFailure(CancelledError("what was awaited died with its owner"));
         coroutine->settle();
@@ -302,9 +307,9 @@ bool Core::handOver(Stage& stage, Ready& ready) {
         return fires;
     } else {
         destroyStage(stage);
-        if (!target) return result.setVoid(), false;
+        if (!target) return false;
         target->inner_ = nullptr;
-        target->lent_ = false;
+        target->borrows_ = false;
         target->takeOver(result);
         const bool goesFirst = !target->busy_;
         if (goesFirst) {
@@ -346,37 +351,42 @@ void Core::start() {
     resumeBody();
     busy_ = false;
     if (killed_) return ownerDied();
+    passOnCancel();
     settle();
 }
 
-void Core::await(Core& inner, bool keepsHandle) {
+void Core::await(Core& inner, Handle handle, bool leavesNothing) {
     if (inner.killed_) {
         result.setFailure(CancelledError("what is awaited died with its owner"));
     } else if (wouldWaitForItself(inner)) {
         result.setFailure(std::logic_error("a coroutine awaits a Deferred that waits for this very coroutine: it would wait for itself"));
     }
     if (!result.empty()) {  // the loop resumes it at once
-        if (!keepsHandle) inner.dropHandle();
+        if (handle == Handle::given) inner.dropHandle();
         return;
     }
-    if (keepsHandle) {
-        HandOver* const stage = inner.construct<HandOver>(HandOver::awaiting, *this);
+    if (handle != Handle::given) {
+        HandOver* const stage = inner.construct<HandOver>(HandOver::awaiting, *this, handle);
         retain();
         inner.retain();
         inner_ = &inner;
-        lent_ = true;
-        inner.taken_ = true;
+        borrows_ = true;
+        inner.lent_ = true;
+        inner.taken_ = leavesNothing;
         (inner.last_ ? inner.last_->next : inner.first_) = stage;
         inner.last_ = stage;
     } else {
         inner.handle_ = false;
         link(inner);
-        if (killed_) ownerDies();
     }
-    if (cancelRequested_) {
-        cancelRequested_ = false;
-        cancel();
-    }
+    if (killed_) ownerDies();
+}
+
+// A cancel() that came while the body ran is for what it awaits next. What that makes of it finds the body suspended.
+void Core::passOnCancel() {
+    if (!cancelRequested_ || !inner_) return;
+    cancelRequested_ = false;
+    cancel();
 }
 
 }  // namespace bine::inline v0::detail

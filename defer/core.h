@@ -26,6 +26,7 @@ namespace bine::inline v0::detail {
 
 class Core;
 class PromiseBase;
+struct HandOver;
 struct ThreadMemory;
 
 struct ValueOperations {
@@ -215,6 +216,11 @@ public:
         taken_ = !std::is_void_v<T>;
         return taken;
     }
+    /// As if a value had been taken.
+    void becomeTaken() noexcept {
+        result.setVoid();
+        taken_ = true;
+    }
 
     // --- The producer's end.
 
@@ -239,6 +245,8 @@ public:
     void pause() noexcept { ++pauses_; }
     void unpause();
     void own(OwnerHook& hook);
+    /// What `hook` owns ends with this chain's owner, too; until it is set to null.
+    void setDependents(OwnerHook* hook) noexcept { dependents_ = hook; }
     std::string describe() const;
 
     // --- All that live on this thread; see unhandled.h and trace.h.
@@ -257,8 +265,12 @@ public:
     /// Runs the body up to its first suspension, and what then can run.
     void start();
     void bodyEnds() noexcept { bodyDone_ = true; }
-    /// The body suspends until `inner` has its result, which then is in `result`. `keepsHandle`: the handle stays with whoever has it.
-    void await(Core& inner, bool keepsHandle);
+    /// Of a Deferred that is awaited: the coroutine was given the handle, has it among its variables, or somebody else has it.
+    enum class Handle : std::uint8_t { given, own, borrowed };
+    /// Where the handle is that a coroutine awaits and that was not given to it.
+    Handle whoHas(const void* handle) const noexcept;
+    /// The body suspends until `inner` has its result, which then is in `result`. `leavesNothing`: a handle that stays is of another type then.
+    void await(Core& inner, Handle handle, bool leavesNothing);
     void setCreated(std::source_location created) noexcept { created_ = created; }
     std::source_location created() const noexcept { return created_; }
 
@@ -298,6 +310,7 @@ private:
     bool handOver(Stage& stage, Ready& ready);  // true: this is on the list again, behind the target
     bool forward(Core& target);
     void resumeBody();
+    void passOnCancel();
     void destroyFrame();
     void endChain(Ready& ready);
     void link(Core& inner) noexcept;
@@ -323,8 +336,9 @@ private:
     void ownerDies() noexcept override;
     void ownerDied() override;
     void end();
-    bool takeLent() noexcept;
-    void stopLending();
+    bool takeBorrowed() noexcept;
+    HandOver& borrowed() noexcept;
+    void stopBorrowing() noexcept;
     static void endOutward(Core& innermost);
     void dropOwners() noexcept;
 
@@ -352,7 +366,8 @@ private:
     bool handleGiven_ : 1 = false;
     bool holding_ : 1 = false;  // first_ returned what is waited for: done, but its callable must live
     bool taken_ : 1 = false;
-    bool lent_ : 1 = false;     // inner_ keeps its handle: a HandOver stage of it gives us the result
+    bool borrows_ : 1 = false;  // inner_ keeps its handle: a HandOver stage of it gives us the result
+    bool lent_ : 1 = false;     // somebody has borrowed this
     bool hasBody_ : 1 = false;  // a coroutine whose frame lives
     bool bodyDone_ : 1 = false;
     bool killed_ : 1 = false;  // its owner died: nothing of it may run
@@ -360,6 +375,7 @@ private:
     bool warned_ : 1 = false;    // of this failure, early
     bool reported_ : 1 = false;  // this failure, before the end
     std::uint32_t failedIn_ = 0;  // turn in which the failure came to rest here
+    std::uint32_t frameSize_ = 0;
     Core* nextLiving_ = nullptr;
     Core** thisLiving_ = nullptr;  // where the list points at this
     Core* waiter_ = nullptr;  // who waits for this; counted
@@ -370,6 +386,7 @@ private:
     Stage* canceller_ = nullptr;
     Chunk* chunks_ = nullptr;  // stages that the arena had no room for
     class FurtherOwner* furtherOwners_ = nullptr;
+    OwnerHook* dependents_ = nullptr;
     std::source_location created_;
     std::source_location fired_;
     union {

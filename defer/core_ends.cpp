@@ -11,7 +11,14 @@ namespace bine::inline v0::detail {
 
 bool Core::mayFire() {
     checkThread();
-    if (killed_) return false;
+    if (killed_) {
+        if (!called_ && !cancelling_) {
+            const CoreRef pin(*this);
+            called_ = true;
+            dropCanceller();
+        }
+        return false;
+    }
     if (!called_) return true;
     if (!swallowOne_) throw AlreadyCalledError(created_, fired_);
     swallowOne_ = false;
@@ -142,29 +149,39 @@ void Core::dropOwners() noexcept {
 
 // From here inwards, to the operation that all of it waits for: nothing of it runs any more.
 void Core::ownerDies() noexcept {
-    killed_ = true;
-    for (Core* core = this; core->inner_; core = core->inner_) {
-        if (core->lent_ && !core->takeLent()) return;
-        if (core->inner_->killed_) return;
-        core->inner_->killed_ = true;
+    for (Core* core = this;; core = core->inner_) {
+        if (!core->killed_) {
+            core->killed_ = true;
+            if (core->dependents_) core->dependents_->dies();
+        } else if (core != this) {
+            return;
+        }
+        if (!core->inner_ || (core->borrows_ && !core->takeBorrowed())) return;
     }
 }
 
-// An awaited lvalue that nobody else waits for is as good as one that was given away. False: somebody else does.
-bool Core::takeLent() noexcept {
-    auto* const stage = static_cast<HandOver*>(inner_->last_);
-    if (inner_->waiter_ || !stage || stage->operations != &HandOver::awaiting || stage->target != this) return false;
-    stage->target = nullptr;  // its reference
+// What the frame has the handle of dies with it, as if it had been given away; what is dead already, too. False: it is somebody else's.
+bool Core::takeBorrowed() noexcept {
+    HandOver& stage = borrowed();
+    if ((stage.handle != Handle::own && !inner_->killed_) || inner_->waiter_) return false;
+    stage.target = nullptr;  // its reference
     inner_->waiter_ = this;
-    lent_ = false;
+    borrows_ = false;
     return true;
+}
+
+/// REQUIRES: borrows_.
+HandOver& Core::borrowed() noexcept {
+    Stage* stage = inner_->first_;
+    while (stage->operations != &HandOver::awaiting || static_cast<HandOver*>(stage)->target != this) stage = stage->next;
+    return static_cast<HandOver&>(*stage);
 }
 
 void Core::ownerDied() {
     checkThread();
     ownerDies();
     Core* innermost = this;
-    while (innermost->inner_ && !innermost->lent_) innermost = innermost->inner_;
+    while (innermost->inner_ && (!innermost->borrows_ || innermost->takeBorrowed())) innermost = innermost->inner_;
     endOutward(*innermost);
 }
 
@@ -179,8 +196,7 @@ void Core::endOutward(Core& innermost) {
     CoreRef pin(innermost);
     for (Core* core = &innermost;;) {
         if (core->busy_ || core->ending_ || !core->waiter_ || !core->waiter_->killed_) stopOperation();
-        if (core->ending_) return;
-        if (core->busy_) return core->hasBody_ ? void() : core->destroyStages();
+        if (core->ending_ || core->busy_) return;
         core->end();
         Core* const waiter = std::exchange(core->waiter_, nullptr);
         if (!waiter) return stopOperation();
@@ -200,24 +216,22 @@ void Core::endOutward(Core& innermost) {
 void Core::end() {
     ending_ = true;
     called_ = true;
-    if (lent_) stopLending();
+    if (borrows_) stopBorrowing();
     if (hasBody_) destroyFrame();  // before the stages, one of which may hold the callable that the frame refers to
     destroyStages();
+    if (dependents_) std::exchange(dependents_, nullptr)->die();
     result.clear();
     dropOwners();
 }
 
-// The coroutine awaits what somebody else has the handle of: that is cancelled, and goes on without us.
-void Core::stopLending() {
+// What somebody else has the handle of goes on without us, and keeps its result.
+void Core::stopBorrowing() noexcept {
+    borrowed().target = nullptr;
+    borrows_ = false;
     Core* const inner = std::exchange(inner_, nullptr);
-    lent_ = false;
-    for (Stage* stage = inner->first_; stage; stage = stage->next) {
-        if (stage->operations != &HandOver::awaiting || static_cast<HandOver*>(stage)->target != this) continue;
-        static_cast<HandOver*>(stage)->target = nullptr;
-        release();
-    }
-    inner->cancel();
+    inner->taken_ = false;
     inner->release();
+    release();
 }
 
 }  // namespace bine::inline v0::detail

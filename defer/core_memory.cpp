@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstdlib>
+#include <functional>
 
 #include "bine/defer/core_parts.h"
 #include "bine/defer/pool.h"
@@ -51,10 +52,17 @@ Core& Core::ofFrame(void* frame) noexcept {
 
 void* Core::newFrame(std::size_t size) {
     Core* const core = ::new (::operator new(frameOffset + size)) Core({}, true);
+    core->frameSize_ = static_cast<std::uint32_t>(size);
     return core->frame();
 }
 
 void Core::deleteFrame(void* frame) noexcept { ofFrame(frame).release(); }
+
+Core::Handle Core::whoHas(const void* handle) const noexcept {
+    const auto* const begin = reinterpret_cast<const std::byte*>(this) + frameOffset;
+    constexpr std::less<const void*> before;
+    return before(handle, begin) || !before(handle, begin + frameSize_) ? Handle::borrowed : Handle::own;
+}
 
 // Destructors of callables may drop other Deferreds, and those others: up to a depth this happens at once, beyond it one after the other.
 void Core::die() noexcept {

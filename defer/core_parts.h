@@ -22,9 +22,11 @@ public:
 
 /// Gives the result of a chain to another Core: the coroutine that awaits an lvalue, or the target of chainDeferred(). Has no callable.
 struct HandOver : Stage {
-    HandOver(const Operations& operations, Core& target) noexcept : Stage(operations), target(&target) {}
+    HandOver(const Operations& operations, Core& target, Core::Handle handle = Core::Handle::given) noexcept
+        : Stage(operations), target(&target), handle(handle) {}
 
     Core* target;  // counted; null: nobody wants it any more
+    Core::Handle handle;
 
     static void destroyAwait(Stage& stage) noexcept;
     static void destroyForward(Stage& stage) noexcept;

@@ -3,8 +3,8 @@
 //
 // The body runs at once, up to its first co_await of something that has no result yet; later it is resumed by the loop that runs the chain it waits for,
 // with the log prefix of its start. Awaiting a result that is there does not suspend. A failure is thrown at the co_await. co_await std::move(d) and
-// co_await f() consume; co_await d takes the result and leaves d with nothing. cancel() goes to what is awaited. Cost: one allocation, of the frame
-// with its Core; awaiting costs none.
+// co_await f() consume; co_await d takes the result and leaves d with nothing. cancel() goes to what is awaited. An owner's death ends what is awaited too, but
+// for a d that is no variable of the coroutine: that goes on. Cost: one allocation, of the frame with its Core; awaiting costs none.
 //
 // Trap: parameters are copied into the frame, but what a reference, a pointer or a string_view parameter names is not; the same for a lambda's
 // captures, unless the lambda is a callback of a Deferred: these live as long as needed.
@@ -128,7 +128,8 @@ public:
     void await_suspend(std::coroutine_handle<>) {
         suspends();
         suspended_ = true;
-        core().await(deferred_.coreForAwait(keepsHandle_), keepsHandle_);
+        const Core::Handle handle = keepsHandle_ ? core().whoHas(&deferred_) : Core::Handle::given;
+        core().await(deferred_.coreForAwait(keepsHandle_), handle, !std::is_void_v<T>);
     }
     T await_resume() {
         Result<T> result = take();
@@ -138,7 +139,7 @@ public:
 
 private:
     Result<T> take() {
-        if (!suspended_) return deferred_.takeForAwait();
+        if (!suspended_) return deferred_.takeForAwait(keepsHandle_);
         if (resumes()) return core().result.template takeResult<T>();
         return std::move(*kept_);
     }

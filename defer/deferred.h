@@ -143,8 +143,8 @@ public:
     void cancel() {
         if (state_ == State::core) core_->cancel();
     }
-    /// Cancels this if what has been added so far has no result when `timeout` is over. The CancelledError of that is TimeoutError from here on; another
-    /// failure, or a value that a canceller or an errback found, passes. What is added later has no deadline.
+    /// Cancels this if what has been added so far has no result when `timeout` is over. The CancelledError of that, also as the FirstError or FailureGroup of a
+    /// list, is TimeoutError from here on; another failure, or a value that a canceller or an errback found, passes. What is added later has no deadline.
     Deferred addTimeout(Delay timeout, Clock& clock) && {
         addDeadline(timeout, clock, detail::CancelledIsTimeout());
         return std::move(*this);
@@ -179,6 +179,7 @@ public:
         case State::core: return core_->describe();
         case State::value: return std::is_void_v<T> ? "fired with nothing" : "fired with a value";
         case State::failure: return "failed with " + failure_.getBriefTraceback();
+        case State::taken: return "its result was taken";
         case State::empty: break;
         }
         return "moved away";
@@ -227,7 +228,7 @@ private:
     friend class Deferred;
     template <class>
     friend class detail::Awaiter;
-    enum class State : std::uint8_t { empty, core, value, failure };
+    enum class State : std::uint8_t { empty, core, value, failure, taken };  // taken: by an await
     struct Nothing {};
     using Value = std::conditional_t<std::is_void_v<T>, Nothing, T>;
 
@@ -320,7 +321,7 @@ private:
 
     template <class F>
     void addDeadline(Delay timeout, Clock& clock, F&& translate) {
-        if (state_ == State::value || state_ == State::failure) return;
+        if (state_ != State::core && state_ != State::empty) return;
         DelayedCall call = clock.callLater(timeout, [ref = ref()]() mutable { ref.cancel(); });
         addBoth(detail::Deadline<T, std::decay_t<F>>(std::move(call), timeout.value(), std::forward<F>(translate)));
     }
@@ -332,10 +333,13 @@ private:
     /// Its Core, made if there is none yet.
     detail::Core& core() {
         if (state_ == State::core) return *core_;
-        if (state_ == State::empty) detail::throwMisuse("this Deferred was moved away, or its result was taken");
+        if (state_ == State::empty) detail::throwMisuse("this Deferred was moved away");
         detail::Core* const made = detail::Core::make({});
         made->giveHandle();
-        made->result.set(takeInline());
+        if (state_ == State::taken)
+            made->becomeTaken();
+        else
+            made->result.set(takeInline());
         made->fire({});
         core_ = made;
         state_ = State::core;
@@ -367,7 +371,7 @@ private:
         return value;
     }
     Result<T> takeInline() {
-        if (state_ == State::empty) detail::throwMisuse("this Deferred was moved away, or its result was taken");
+        if (state_ == State::empty || state_ == State::taken) detail::throwMisuse("this Deferred was moved away, or its result was taken");
         if (state_ == State::failure) return takeFailure();
         if constexpr (std::is_void_v<T>) {
             state_ = State::empty;
@@ -403,16 +407,22 @@ private:
     // --- For co_await.
 
     bool readyForAwait() const {
-        if (state_ == State::empty) detail::throwMisuse("co_await: this Deferred was moved away, or its result was taken");
+        if (state_ == State::empty || state_ == State::taken) detail::throwMisuse("co_await: this Deferred was moved away, or its result was taken");
         if (state_ != State::core) return true;
         checkNotTaken();
         return core_->isFinal();
     }
-    Result<T> takeForAwait() {
+    Result<T> takeForAwait(bool keepsHandle) {
         if (state_ == State::core) return core_->takeFinal<T>();
         Result<T> result = takeInline();
-        if constexpr (std::is_void_v<T>) fill({});  // nothing is what is left
+        if (keepsHandle) leaveNothing();
         return result;
+    }
+    void leaveNothing() {
+        if constexpr (std::is_void_v<T>)
+            fill({});
+        else
+            state_ = State::taken;
     }
     detail::Core& coreForAwait(bool keepsHandle) noexcept {
         if (!keepsHandle) state_ = State::empty;

@@ -28,9 +28,8 @@ template <class T>
 class ListGathering final : public GatheringFor<std::vector<Result<T>>> {
 public:
     ListGathering(std::size_t members, Gathering::Rules rules, std::source_location created) : GatheringFor<std::vector<Result<T>>>(members, rules, created) {
-        const Failure none = CancelledError("a member that has not arrived");
         results_.reserve(members);
-        for (std::size_t i = 0; i < members; ++i) results_.emplace_back(none);
+        for (std::size_t i = 0; i < members; ++i) results_.emplace_back(Gathering::notArrived());
     }
     template <class... V>
     void store(std::size_t index, V&&... value) {
@@ -70,8 +69,8 @@ private:
 /// Fires when all members have, with their results in the order they were given; at once if they all have fired, or if there are none. A member that dies with
 /// its owner counts as failed with CancelledError.
 ///
-/// cancel() cancels all that are out; the list then waits for those that take their time, as it does without. Once the list has fired it does nothing, and
-/// members that are out go on: with fireOnOneErrback() they belong to nobody any more, so what they use must outlive them, or own them.
+/// cancel() cancels all that are out; the list still fires when the last of them has ended, which may take its time. Once the list has fired it does nothing,
+/// and members that are out go on; those that were handed over end with its owner still.
 ///
 /// Throws std::logic_error if a member was moved away, or its result taken; and if consumeErrors() would leave a watched member without a value, T having no
 /// default constructor.

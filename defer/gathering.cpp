@@ -2,7 +2,14 @@
 
 #include "bine/defer/owner.h"
 
-namespace bine::inline v0::detail {
+namespace bine::inline v0 {
+
+template <>
+struct OwnerTraits<detail::OwnerHook> {
+    static detail::OwnerHook& hook(detail::OwnerHook& hook) noexcept { return hook; }
+};
+
+namespace detail {
 
 /// Of a gate. When the owner dies there is nothing to cancel: what waits there ends the members.
 class Gathering::Canceller final : public Stage {
@@ -24,28 +31,42 @@ const Stage::Operations Gathering::Canceller::operationsOfGate{&Canceller::run, 
 
 Gathering::Gathering(std::size_t members, Rules rules, std::source_location created)
     : members_(members), out_(members), rules_(rules), created_(created) {}
-Gathering::~Gathering() = default;
+Gathering::~Gathering() {
+    forgetList();
+    handedOver_.letGo();
+}
 
 // One that has arrived already needs no handle; with it goes what was left to the member: a failure, which is reported.
 void Gathering::join(std::size_t index, Member member) {
-    if (std::holds_alternative<Joining>(members_[index])) members_[index] = std::move(member);
+    if (!std::holds_alternative<Joining>(members_[index])) return;
+    if (auto* const handle = std::get_if<Deferred<>>(&member)) handle->ownedBy(handedOver_);
+    members_[index] = std::move(member);
+}
+
+const Failure& Gathering::notArrived() {
+    static const Failure& failure = *new Failure(CancelledError("a member that has not arrived"));
+    return failure;
 }
 
 void Gathering::giveUp() noexcept {
     over_ = ended_ = true;
+    forgetList();
+    handedOver_.letGo();
     const std::vector<Member> released = std::move(members_);
 }
 
 void Gathering::allJoined() {
     joining_ = false;
-    if (out_ == 0) over_ = true;
-    if (over_) complete();
+    if (over_ || out_ == 0) {
+        over_ = true;
+        complete();
+    }
 }
 
 bool Gathering::arrived(std::size_t index, const Failure& failure) {
     if (ended_) return false;
     members_[index] = Arrived();
-    --out_;
+    if (--out_ == 0) forgetList();
     // Whoever cancelled the list need not be told that its members were cancelled.
     if (over_) return rules_.consumeErrors || (cancelled_ && failure.check<CancelledError>());
     if (failure) {
@@ -84,10 +105,22 @@ void Gathering::complete() {
 Core& Gathering::nextGate() {
     Core* const gate = Core::make(created_);
     if (Core* const cancelled = std::exchange(gate_, gate)) cancelled->abandon();
+    if (!std::exchange(hasList_, true)) {
+        list_ = gate;
+        list_->retain();
+        list_->setDependents(&handedOver_);
+    }
     gate->setCanceller<Canceller>(shared_from_this());
     gate->retain();
     gate->giveHandle();
     return *gate;
+}
+
+void Gathering::forgetList() noexcept {
+    Core* const list = std::exchange(list_, nullptr);
+    if (!list) return;
+    list->setDependents(nullptr);
+    list->release();
 }
 
 void Gathering::fireGate() {
@@ -115,18 +148,15 @@ void Gathering::cancelMembers() {
     }
 }
 
-// What was handed over ends as the list's own chain does: nothing of it runs any more. What is only watched is cancelled, and goes on without the list.
+// What was handed over ends with the list's own chain, as its dependents. What is only watched is cancelled, and goes on without the list.
 void Gathering::end() {
     over_ = ended_ = true;
     if (Core* const gate = std::exchange(gate_, nullptr)) gate->abandon();
     std::vector<Member> members = std::move(members_);
     members_.clear();
-    Scope owner;
-    for (Member& member : members)
-        if (auto* const handle = std::get_if<Deferred<>>(&member)) handle->ownedBy(owner);
-    owner.cancel();
     for (Member& member : members)
         if (auto* const reference = std::get_if<DeferredRef>(&member)) reference->cancel();
 }
 
-}  // namespace bine::inline v0::detail
+}  // namespace detail
+}  // namespace bine::inline v0

@@ -12,7 +12,6 @@
 #include <optional>
 #include <source_location>
 #include <span>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -22,6 +21,7 @@
 #include "bine/defer/deferred.h"
 #include "bine/defer/group_errors.h"
 #include "bine/defer/level.h"
+#include "bine/defer/owner.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0::detail {
@@ -68,6 +68,9 @@ public:
     const Rules& rules() const noexcept { return rules_; }
 
 protected:
+    bool allArrived() const noexcept { return out_ == 0; }
+    /// Stands where a result will stand.
+    static const Failure& notArrived();
     void allJoined();
     /// What the Deferred that was given out waits for next: that the list is over, or cancelled. With a reference, and the role of the handle.
     Core& nextGate();
@@ -86,6 +89,7 @@ private:
 
     void complete();
     void fireGate();
+    void forgetList() noexcept;
     void cancel();
     void cancelMembers();
 
@@ -96,7 +100,10 @@ private:
     bool over_ = false;
     bool cancelled_ = false;
     bool ended_ = false;  // there is no list any more; members_ is empty
+    bool hasList_ = false;
     Core* gate_ = nullptr;
+    Core* list_ = nullptr;  // the first gate, which is what was given out; kept until all members have come
+    OwnerHook handedOver_;  // ends with the owner of the list
     Failure firstFailure_;
     std::size_t firstFailureIndex_ = 0;
     std::source_location created_;
@@ -127,8 +134,9 @@ public:
 
     /// All members have joined.
     Deferred<R> begin() {
+        Deferred<R> list = allArrived() ? Deferred<R>(result()) : wait();
         allJoined();
-        return over() ? Deferred<R>(result()) : wait();
+        return list;
     }
 
 protected:

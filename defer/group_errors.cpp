@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "bine/defer/timeout.h"
+
 namespace bine::inline v0 {
 namespace {
 
@@ -39,5 +41,12 @@ FailureGroup::FailureGroup(std::vector<Failure> failures)
 FailureGroup::~FailureGroup() = default;
 std::string FailureGroup::userMessage() const { return failures_->empty() ? Error::userMessage() : failures_->front().userMessage(); }
 bool FailureGroup::isTransient() const { return std::any_of(failures_->begin(), failures_->end(), transient); }
+
+bool detail::isCancellation(const Failure& failure) noexcept {
+    if (failure.check<CancelledError>()) return true;
+    if (const auto* const first = failure.check<FirstError>()) return isCancellation(first->subFailure());
+    const auto* const group = failure.check<FailureGroup>();
+    return group && !group->failures().empty() && std::all_of(group->failures().begin(), group->failures().end(), isCancellation);
+}
 
 }  // namespace bine::inline v0

@@ -52,8 +52,8 @@ struct MaybeDeferred {
 
 }  // namespace detail
 
-/// Calls f(arguments...). A Deferred that it returns comes back as it is. A value becomes one that has fired; a Failure, a Result that holds one, or an exception
-/// becomes one that has failed.
+/// Calls f(arguments...). A Deferred that it returns comes back as it is. A value becomes one that has fired; a Failure, a Result that holds one, or an
+/// exception becomes one that has failed.
 template <class F, class... A>
 typename detail::MaybeDeferred<F, A...>::type maybeDeferred(F&& f, A&&... arguments) {
     using Maybe = detail::MaybeDeferred<F, A...>;

@@ -36,6 +36,14 @@ void OwnerHook::add(Owned& owned) noexcept {
     list_.next_ = &owned;
 }
 
+void OwnerHook::dies() noexcept {
+    for (Owned* each = list_.next_; each != &list_; each = each->next_) each->ownerDies();
+}
+
+void OwnerHook::letGo() noexcept {
+    while (!empty()) list_.next_->unlink();
+}
+
 // Anything may happen inside ownerDied(), so links are taken one by one from the list as it then is. A mark separates what is owned now from what
 // is added meanwhile (the youngest come first). A nested die() may take the mark away, and then it has done the work.
 void OwnerHook::die() noexcept {
@@ -45,7 +53,7 @@ void OwnerHook::die() noexcept {
     mark.previous_ = &list_;
     mark.next_->previous_ = &mark;
     list_.next_ = &mark;
-    for (Owned* each = mark.next_; each != &list_; each = each->next_) each->ownerDies();
+    dies();
 
     bool gone = false;
     bool* const outer = gone_;

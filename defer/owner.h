@@ -63,6 +63,10 @@ public:
     void add(Owned& owned) noexcept;
     /// Ends everything that is owned now. The hook can be used afterwards; what is added meanwhile, by the code that this runs, stays.
     void die() noexcept;
+    /// The first half of that: from here on nothing that is owned runs any more.
+    void dies() noexcept;
+    /// What is owned now goes on without an owner.
+    void letGo() noexcept;
     bool empty() const noexcept { return list_.next_ == &list_; }
 
 private:

@@ -9,14 +9,18 @@
 #include "bine/defer/errors.h"
 #include "bine/defer/level.h"
 #include "bine/defer/result.h"
+#include "bine/log/export.h"
 
 namespace bine::inline v0::detail {
+
+/// CancelledError, or a FirstError or FailureGroup of nothing else.
+BINE_EXPORT bool isCancellation(const Failure& failure) noexcept;
 
 /// What a Deferred says when its time has passed, unless it knows better: TimeoutError in place of CancelledError.
 struct CancelledIsTimeout {
     template <class T>
     Result<T> operator()(Result<T> result, Duration timeout) const {
-        if (result.isFailure() && result.failure().template check<CancelledError>()) return Failure(TimeoutError(timeout));
+        if (result.isFailure() && isCancellation(result.failure())) return Failure(TimeoutError(timeout));
         return result;
     }
 };

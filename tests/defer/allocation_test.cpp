@@ -6,7 +6,17 @@
 #include <new>
 #include <thread>
 
+#include "bine/defer/cooperator.h"
+#include "bine/defer/deferred_list.h"
+#include "bine/defer/deferred_lock.h"
+#include "bine/defer/deferred_queue.h"
+#include "bine/defer/gather_results.h"
+#include "bine/defer/looping_call.h"
+#include "bine/defer/maybe_deferred.h"
+#include "bine/defer/owner.h"
 #include "bine/defer/pool.h"
+#include "bine/defer/race.h"
+#include "bine/reactors/manual_clock.h"
 
 static thread_local long allocations = 0;
 
@@ -33,8 +43,38 @@ static long countedIn(F work) {
     return count;
 }
 
+/// How many allocations `work` makes where everything that it needs is there.
+template <class F>
+static long countedHere(F work) {
+    const long before = allocations;
+    work();
+    return allocations - before;
+}
+
+/// A free list of blocks with enough in it.
+static void fillFreeList() {
+    std::vector<Resolver<int>> resolvers(100);
+}
+
 class AllocationTest : public QObject {
     Q_OBJECT
+
+    /// What a list of so many costs, its members not counted.
+    template <class Make>
+    static long costOfList(std::size_t members, Make make) {
+        fillFreeList();
+        std::vector<Resolver<int>> resolvers(members);
+        std::vector<Deferred<int>> deferreds;
+        for (auto& resolver : resolvers) deferreds.push_back(resolver.deferred());
+        long count = 0;
+        {
+            const long before = allocations;
+            auto list = make(std::move(deferreds));
+            count = allocations - before;
+            for (auto& resolver : resolvers) resolver.callback(1);
+        }
+        return count;
+    }
 
 private slots:
     void initTestCase() {
@@ -111,6 +151,80 @@ private slots:
             resolver.callback(1);
         });
         QCOMPARE(inside, 0L);
+    }
+
+    // --- What is built on it, beside the blocks of Deferreds, which come from a free list.
+
+    void bindingToAnOwnerAllocatesNothing() {
+        fillFreeList();
+        Resolver<int> resolver;
+        auto d = resolver.deferred();
+        bine::Scope scope;
+        QCOMPARE(countedHere([&] { d.ownedBy(scope); }), 0L);
+        resolver.callback(1);
+    }
+    void maybeDeferredOfAPlainFunctionAllocatesNothing() {
+        QCOMPARE(countedHere([] { bine::maybeDeferred([](int value) { return value; }, 1); }), 0L);
+    }
+    void aListAllocatesAsOftenHoweverManyMembersItHas() {
+        const auto list = [](std::vector<Deferred<int>>&& members) { return bine::deferredList(std::move(members)); };
+        const auto values = [](std::vector<Deferred<int>>&& members) { return bine::gatherResults(std::move(members)); };
+        const auto race = [](std::vector<Deferred<int>>&& members) { return bine::race(std::move(members)); };
+        costOfList(2, list);  // what only the first one makes
+        QCOMPARE(costOfList(2, list), costOfList(50, list));
+        QVERIFY(costOfList(50, list) <= 4);
+        QCOMPARE(costOfList(2, values), costOfList(50, values));
+        QVERIFY(costOfList(50, values) <= 5);
+        QCOMPARE(costOfList(2, race), costOfList(50, race));
+        QVERIFY(costOfList(50, race) <= 4);
+    }
+    void aFreeLockAllocatesNothing() {
+        bine::DeferredLock lock;
+        QCOMPARE(countedHere([&] {
+                     auto d = lock.acquire();
+                     lock.release();
+                 }),
+                 0L);
+    }
+    void waitingForALockAllocatesANode() {
+        fillFreeList();
+        bine::DeferredLock lock;
+        auto first = lock.acquire();
+        std::optional<Deferred<>> second;
+        QCOMPARE(countedHere([&] { second = lock.acquire().addCallback([](bine::DeferredLock*) {}); }), 1L);
+        lock.release();
+    }
+    void anItemThatIsThereAllocatesNothing() {
+        bine::DeferredQueue<int> queue;
+        queue.put(1);
+        QCOMPARE(countedHere([&] { queue.get().addCallback([](int) {}); }), 0L);
+    }
+    void aLoopingCallAllocatesItsTimer() {
+        using namespace std::chrono_literals;
+        fillFreeList();
+        bine::ManualClock clock;
+        int calls = 0;
+        bine::LoopingCall loop(clock, [&] { ++calls; });
+        loop.start(1s).addErrback([](const bine::Failure&) {});
+        clock.advance(1s);
+        const int before = calls;
+        QCOMPARE(countedHere([&] { clock.advance(1s); }), 1L);
+        QCOMPARE(calls, before + 1);
+        loop.stop();
+    }
+    void aStepOfATaskAllocatesNothing() {
+        using namespace std::chrono_literals;
+        fillFreeList();
+        bine::ManualClock clock;
+        bine::Cooperator cooperator(clock);
+        long steps = 0;
+        auto task = cooperator.cooperate([&] { return ++steps, true; });
+        clock.advance(0s);
+        const long before = steps;
+        const long count = countedHere([&] { clock.advance(0s); });
+        QVERIFY(steps > before);
+        QVERIFY2(count <= 1, std::to_string(count).c_str());  // the timer of the turn
+        task.stop();
     }
 };
 

@@ -1,8 +1,7 @@
 // Very long chains on a very small stack.
 
 #include "defer/defer_testing.h"
-
-#include <pthread.h>
+#include "defer/small_stack.h"
 
 #include <fstream>
 
@@ -16,33 +15,8 @@ using bine::Scope;
 
 namespace {
 
-#ifdef BINE_SANITIZED
-constexpr int links = 100'000;
-constexpr std::size_t stackSize = 1024 * 1024;  // their frames are larger
-#else
 constexpr int links = 1'000'000;
-constexpr std::size_t stackSize = 256 * 1024;
-#endif
 constexpr int failingLinks = links / 5;  // a failure costs more than a value
-
-/// Runs `work` on a stack that no recursion over the links would fit in.
-template <class F>
-void onSmallStack(F work) {
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, stackSize);
-    pthread_t thread;
-    const int error = pthread_create(
-        &thread, &attributes,
-        [](void* argument) -> void* {
-            (*static_cast<F*>(argument))();
-            return nullptr;
-        },
-        &work);
-    pthread_attr_destroy(&attributes);
-    QCOMPARE(error, 0);
-    pthread_join(thread, nullptr);
-}
 
 /// The outermost of `links` Deferreds that wait for each other, the innermost for `source`; built from the inside.
 Deferred<int> fromTheInside(Deferred<int> source) {

@@ -693,6 +693,37 @@ private slots:
         QCOMPARE(calls, 0);
         for (auto& resolver : m.resolvers) QVERIFY(resolver.called());
     }
+    void r268_losersEndWithTheOwnerOfAListThatIsOver() {
+        for (const bool failsAtOnce : {false, true}) {
+            Members<int> m(2);
+            int calls = 0;
+            m.deferreds[1].addBoth([&](Result<int> result) { return ++calls, result; });
+            {
+                Scope scope;
+                if (failsAtOnce) m.resolvers[0].errback(oops());
+                auto list = bine::deferredList(m.handedOver(), DeferredListOptions().fireOnOneErrback());
+                std::move(list).ownedBy(scope).addErrback([](const bine::Failure&) { return Results(); });
+                if (!failsAtOnce) m.resolvers[0].errback(oops());
+            }
+            m.resolvers[1].callback(1);
+            QCOMPARE(calls, 0);
+        }
+    }
+    void r268_nothingElseOfTheOwnerSetsAMemberGoing() {
+        for (const bool awaits : {false, true}) {
+            Members<int> m(1);
+            int calls = 0;
+            m.deferreds[0].addBoth([&](Result<int> result) { return ++calls, result; });
+            const auto work = [](std::vector<Deferred<int>> members) -> Deferred<Results> { co_return co_await bine::deferredList(std::move(members)); };
+            Scope scope;
+            auto list = awaits ? work(m.handedOver()) : bine::deferredList(m.handedOver());
+            list.ownedBy(scope);
+            Resolver<int> other([&] { m.resolvers[0].callback(1); });
+            auto d = other.deferred().ownedBy(scope);
+            scope.cancel();
+            QCOMPARE(calls, 0);
+        }
+    }
     void r268_theFailureOfAnEndedListIsNotReported() {
         Members<int> m(2);
         {

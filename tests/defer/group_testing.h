@@ -2,11 +2,10 @@
 // What the tests of several Deferreds at once share.
 
 #include "defer/defer_testing.h"
+#include "defer/small_stack.h"
 
 #include <QProcess>
 #include <QTemporaryDir>
-
-#include <pthread.h>
 
 #include <algorithm>
 #include <numeric>
@@ -33,30 +32,6 @@ inline QString saidOf(const QByteArray& code) {
 
 /// Fails a test that leaves a Deferred behind.
 inline void nothingLives() { QCOMPARE(bine::trace::dump(), std::string()); }
-
-/// Runs `work` on a stack that no recursion over many members would fit in.
-template <class F>
-void onSmallStack(F work) {
-#ifdef BINE_SANITIZED
-    constexpr std::size_t stackSize = 1024 * 1024;  // their frames are larger
-#else
-    constexpr std::size_t stackSize = 256 * 1024;
-#endif
-    pthread_attr_t attributes;
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, stackSize);
-    pthread_t thread;
-    const int error = pthread_create(
-        &thread, &attributes,
-        [](void* argument) -> void* {
-            (*static_cast<F*>(argument))();
-            return nullptr;
-        },
-        &work);
-    pthread_attr_destroy(&attributes);
-    QCOMPARE(error, 0);
-    pthread_join(thread, nullptr);
-}
 
 constexpr std::size_t many = 100'000;
 

@@ -163,29 +163,112 @@ private slots:
         QVERIFY(cancelled);
     }
 
-    // --- What is owned, and awaits what somebody else has the handle of.
+    // --- What is owned, and awaits a Deferred that it was not given.
 
-    void r268_whatADyingCoroutineAwaitedByReferenceIsCancelledBeforeItsFrameGoes() {
+    void r268_whatADyingCoroutineHasAsAVariableIsCancelledBeforeItsFrameGoes() {
+        std::string order;
+        Resolver<int> source([&] { order += "source "; });
+        int calls = 0;
+        const auto work = [&](Deferred<int> d) -> Deferred<> {
+            const Mark mark(order, "frame");
+            auto mine = std::move(d);
+            mine.addBoth([&](Result<int> result) { return ++calls, result; });
+            co_await mine;
+        };
+        {
+            Scope scope;
+            work(source.deferred()).ownedBy(scope);
+        }
+        QCOMPARE(order, std::string("source frame"));
+        QCOMPARE(calls, 0);
+    }
+    void r268_whatElseOfTheOwnerDiesFirstSetsItNotGoing() {
+        Pair<int> p;
+        int calls = 0;
+        const auto work = [&](Deferred<int> d) -> Deferred<> {
+            d.addBoth([&](Result<int> result) { return ++calls, result; });
+            co_await d;
+        };
+        Scope scope;
+        work(std::move(p.deferred)).ownedBy(scope);
+        Resolver<int> other([&] { p.resolver.callback(1); });
+        auto d = other.deferred().ownedBy(scope);
+        scope.cancel();
+        QCOMPARE(calls, 0);
+    }
+    void r268_whatSomebodyElseHasGoesOnAndKeepsItsResult() {
         std::string order;
         Resolver<int> source([&] { order += "source "; });
         auto d = source.deferred();
         {
             Scope scope;
-            frameByReference(d, order, "frame").ownedBy(scope);
+            frameByReference(d, order, "frame ").ownedBy(scope);
         }
-        QCOMPARE(order, std::string("source frame"));
-        QVERIFY(d.called());
+        QCOMPARE(order, std::string("frame "));
+        source.callback(7);
+        int got = 0;
+        d.addCallback([&](int value) { return got = value; });
+        QCOMPARE(got, 7);
     }
-    void r268_whatOthersAddedToItRunsThen() {
+    void r268_othersThatWaitForTheSameAreNotConcerned() {
         std::string order;
         Resolver<> source([&] { order += "source "; });
-        auto d = source.deferred();
+        auto ready = source.deferred();
+        Scope stays;
         {
             Scope scope;
-            frameByReference(d, order, "frame").ownedBy(scope);
-            d.addCallback([&] { order += "other "; });
+            frameByReference(ready, order, "first ").ownedBy(scope);
+            frameByReference(ready, order, "second ").ownedBy(stays);
+            frameByReference(ready, order, "third ").ownedBy(scope);
         }
-        QCOMPARE(order, std::string("source other frame"));
+        QCOMPARE(order, std::string("third first "));
+        source.callback();
+        QCOMPARE(order, std::string("third first resumed second "));
+    }
+    void r268_aFailureThatNobodyHeardStaysWithWhoeverHasIt() {
+        std::string order;
+        Pair<int> p;
+        {
+            Scope scope;
+            frameByReference(p.deferred, order, "frame ").ownedBy(scope);
+        }
+        p.resolver.errback(oops());
+        bool failed = false;
+        p.deferred.addErrback([&](const Failure&) {
+            failed = true;
+            return 0;
+        });
+        QVERIFY(failed);
+    }
+    void d024_awaitingNothingTakesNothing() {
+        std::string order;
+        Pair<void> p;
+        frameByReference(p.deferred, order, "frame ");
+        int got = 0;
+        auto number = std::move(p.deferred).addCallback([] { return 7; });
+        number.addCallback([&](int value) { return got = value; });
+        p.resolver.callback();
+        QCOMPARE(order, std::string("resumed frame "));
+        QCOMPARE(got, 7);
+    }
+    void d024_whatWasTakenWhereItStoodCanStillBeOwnedAndPaused() {
+        const auto work = [](Scope& scope) -> Deferred<int> {
+            auto d = bine::succeed(7);
+            const int value = co_await d;
+            d.ownedBy(scope).pause();
+            d.unpause();
+            bool refused = false;
+            try {
+                d.addCallback([](int taken) { return taken; });
+            } catch (const std::logic_error&) {
+                refused = true;
+            }
+            co_return refused ? value : 0;
+        };
+        Scope scope;
+        int got = 0;
+        work(scope).addCallback([&](int value) { got = value; });
+        QCOMPARE(got, 7);
     }
 
     // --- The owner dies while its own things run.
@@ -265,6 +348,30 @@ private slots:
         p.resolver.callback(1);
         QVERIFY(!window);
         QCOMPARE(calls, 0);
+    }
+
+    void r268_whatFiresWhileItsOwnerDiesIsNotCancelledAfterwards() {
+        std::string order;
+        Scope scope;
+        Resolver<int> first([&] { order += "first "; });
+        auto d = first.deferred().ownedBy(scope);
+        Resolver<int> second([&] {
+            order += "second ";
+            first.callback(1);
+        });
+        auto e = second.deferred().ownedBy(scope);
+        scope.cancel();
+        QCOMPARE(order, std::string("second "));
+    }
+    void r268_aCaptureThatIsRefusedMayLetGoOfTheHandle() {
+        Scope scope;
+        Pair<int> p;
+        auto handle = std::make_unique<Deferred<int>>(std::move(p.deferred));
+        handle->ownedBy(scope);
+        scope.cancel();
+        p.resolver = Resolver<int>();
+        handle->addCallback([letsGo = std::shared_ptr<void>(nullptr, [&](void*) { handle.reset(); })](int value) { return value; });
+        QVERIFY(!handle);
     }
 
     // --- Captures, parameters, references.

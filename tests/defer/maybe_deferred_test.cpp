@@ -156,7 +156,7 @@ private slots:
         auto held = std::make_shared<std::string>("a text that is too long for the buffer inside a string");
         std::string seen;
         Deferred<> d = bine::maybeDeferred([&seen, &p, held]() -> Deferred<> {
-            const int value = co_await p.deferred;
+            const int value = co_await std::move(p.deferred);
             seen = *held + std::to_string(value);
         });
         QCOMPARE(held.use_count(), 2L);
@@ -180,7 +180,7 @@ private slots:
     void d063_capturesGoWithTheDeferredWhenItFails() {
         Pair<int> p;
         auto held = std::make_shared<int>(1);
-        Deferred<int> d = bine::maybeDeferred([&p, held]() -> Deferred<int> { co_return co_await p.deferred + *held; });
+        Deferred<int> d = bine::maybeDeferred([&p, held]() -> Deferred<int> { co_return co_await std::move(p.deferred) + *held; });
         p.resolver.errback(oops());
         QCOMPARE(held.use_count(), 1L);
         QCOMPARE(textOf(std::move(d)), std::string("oops"));
@@ -195,10 +195,40 @@ private slots:
         Pair<int> p;
         auto held = std::make_shared<int>(1);
         Scope scope;
-        bine::maybeDeferred([&p, held]() -> Deferred<int> { co_return co_await p.deferred; }).ownedBy(scope);
+        bine::maybeDeferred([&p, held]() -> Deferred<int> { co_return co_await std::move(p.deferred); }).ownedBy(scope);
         QCOMPARE(held.use_count(), 2L);
         scope.cancel();
         QCOMPARE(held.use_count(), 1L);
+    }
+    void r268_theFrameGoesBeforeItsCaptures() {
+        Pair<int> p;
+        std::string seen;
+        struct End {
+            End(const std::string& text, std::string& seen) : text(text), seen(seen) {}
+            ~End() { seen = text; }
+            const std::string& text;
+            std::string& seen;
+        };
+        Scope scope;
+        bine::maybeDeferred([&seen, &p, text = std::string("a text that is too long for the buffer inside a string")]() -> Deferred<int> {
+            const End end(text, seen);
+            co_return co_await std::move(p.deferred);
+        }).ownedBy(scope);
+        scope.cancel();
+        QCOMPARE(seen, std::string("a text that is too long for the buffer inside a string"));
+    }
+    void r268_capturesAreThereWhileTheCoroutineRuns() {
+        Pair<int> p, q;
+        std::string seen;
+        auto scope = std::make_unique<Scope>();
+        bine::maybeDeferred([&, text = std::string("a text that is too long for the buffer inside a string")]() -> Deferred<int> {
+            co_await std::move(p.deferred);
+            scope.reset();
+            seen = text;
+            co_return co_await std::move(q.deferred);
+        }).ownedBy(*scope);
+        p.resolver.callback(1);
+        QCOMPARE(seen, std::string("a text that is too long for the buffer inside a string"));
     }
     void d063_whatIsAwaitedWithATemporaryCallableHasANameFirst() {
         const std::string text = "text";

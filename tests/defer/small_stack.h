@@ -7,11 +7,7 @@
 
 #include <cstddef>
 
-#ifdef BINE_SANITIZED
-inline constexpr std::size_t smallStackSize = 1024 * 1024;  // their frames are larger
-#else
 inline constexpr std::size_t smallStackSize = 256 * 1024;
-#endif
 
 /// Runs `work` on such a stack, in a thread of its own.
 template <class F>

@@ -2,7 +2,9 @@
 
 #include "defer/defer_testing.h"
 
+#include "bine/defer/gather_results.h"
 #include "bine/defer/owner.h"
+#include "bine/defer/race.h"
 #include "bine/reactors/manual_clock.h"
 
 using namespace std::chrono_literals;
@@ -48,6 +50,19 @@ private slots:
         clock.advance(1ms);
         QCOMPARE(cancelled, 1);
         QCOMPARE(said, std::string("TimeoutError timed out after 5 s"));
+    }
+    void d053_theTimeOfAListIsOver() {
+        ManualClock clock;
+        Pair<int> p, q, r, s;
+        std::string said;
+        const auto tell = [&](const Failure& failure) { said += failure.check<TimeoutError>() ? "TimeoutError " : "something else "; };
+        auto values = bine::gatherResults(std::move(p.deferred), std::move(q.deferred));
+        auto nested = bine::gatherResults(std::move(values), std::move(r.deferred)).addTimeout(5s, clock).addCallback([](auto&&) {}).addErrback(tell);
+        std::vector<Deferred<int>> racers;
+        racers.push_back(std::move(s.deferred));
+        auto race = bine::race(std::move(racers)).addTimeout(5s, clock).addCallback([](auto&&) {}).addErrback(tell);
+        clock.advance(5s);
+        QCOMPARE(said, std::string("TimeoutError TimeoutError "));
     }
     void d053_itReturnsTheDeferred() {
         ManualClock clock;
