@@ -1,7 +1,6 @@
 #include "bine/net/errors.h"
 
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 namespace bine::inline v0 {
@@ -45,14 +44,6 @@ bool transientErrno(int osError) {
 } // namespace
 
 namespace detail {
-
-std::string systemErrorText(int osError) {
-    char room[128];
-    std::string text = strerror_r(osError, room, sizeof room); // GNU's: returns the text
-    if (const char* name = strerrorname_np(osError))
-        text += std::string(" (") + name + ")";
-    return text;
-}
 
 Failure connectFailure(std::string destination, int osError) {
     switch (osError) {
@@ -185,27 +176,6 @@ std::string CannotListenError::userMessage() const {
 bool CannotListenError::isTransient() const { return transientErrno(osError_); }
 std::string CannotListenError::phase() const { return "listen"; }
 
-ConnectionClosed::~ConnectionClosed() = default;
-std::string ConnectionClosed::phase() const { return "connected"; }
-
-ConnectionDone::ConnectionDone() : ConnectionClosed("the connection was closed cleanly") {}
-ConnectionDone::~ConnectionDone() = default;
-std::string ConnectionDone::userMessage() const { return "The connection was closed."; }
-
-static std::string lostText(const std::string& why, int osError) {
-    std::string text = why.empty() ? "the connection was lost" : why;
-    if (osError != 0)
-        text += ": " + detail::systemErrorText(osError);
-    return text;
-}
-
-ConnectionLost::ConnectionLost(std::string why, int osError)
-    : ConnectionClosed(lostText(why, osError)), osError_(osError) {}
-ConnectionLost::ConnectionLost(int osError) : ConnectionLost(std::string(), osError) {}
-ConnectionLost::~ConnectionLost() = default;
-std::string ConnectionLost::userMessage() const { return "The connection was lost. Try again."; }
-bool ConnectionLost::isTransient() const { return true; }
-
 ConnectionAborted::ConnectionAborted(std::string why)
     : ConnectionLost(why.empty() ? "the connection was aborted" : std::move(why)) {}
 ConnectionAborted::~ConnectionAborted() = default;
@@ -213,11 +183,5 @@ std::string ConnectionAborted::userMessage() const { return "The connection was 
 bool ConnectionAborted::isTransient() const { return false; }
 
 ProducerAlreadyRegistered::~ProducerAlreadyRegistered() = default;
-
-// Leaked: connections may end while static objects are being destroyed.
-const Failure& connectionDone() {
-    static const Failure* const done = new Failure(ConnectionDone());
-    return *done;
-}
 
 } // namespace bine::inline v0

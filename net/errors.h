@@ -10,6 +10,7 @@
 #include "bine/defer/errors.h"
 #include "bine/defer/failure.h"
 #include "bine/log/export.h"
+#include "bine/reactors/errors.h"
 
 namespace bine::inline v0 {
 
@@ -177,36 +178,8 @@ private:
     int osError_;
 };
 
-// --- The end of a connection: reasons of connectionLost().
-
-class BINE_EXPORT ConnectionClosed : public Error {
-public:
-    using Error::Error;
-    ~ConnectionClosed() override;
-    std::string phase() const override;
-};
-
-/// Closed cleanly, by either side.
-class BINE_EXPORT ConnectionDone : public ConnectionClosed {
-public:
-    ConnectionDone();
-    ~ConnectionDone() override;
-    std::string userMessage() const override;
-};
-
-/// Broken: reset, a read or write error, the end of the reactor.
-class BINE_EXPORT ConnectionLost : public ConnectionClosed {
-public:
-    explicit ConnectionLost(std::string why = {}, int osError = 0);
-    explicit ConnectionLost(int osError);
-    ~ConnectionLost() override;
-    int osError() const noexcept { return osError_; }
-    std::string userMessage() const override;
-    bool isTransient() const override;
-
-private:
-    int osError_;
-};
+// --- The end of a connection: reasons of connectionLost(). The others, which descriptors have too, are in
+// bine/reactors/errors.h: ConnectionClosed, ConnectionDone, ConnectionLost, ConnectionFdescWentAway.
 
 /// abortConnection() was called here.
 class BINE_EXPORT ConnectionAborted : public ConnectionLost {
@@ -226,14 +199,9 @@ public:
     ~ProducerAlreadyRegistered() override;
 };
 
-/// The Failure of a clean end. Made once, as most connections end so.
-BINE_EXPORT const Failure& connectionDone();
-
 namespace detail {
 /// The error that fits an errno of connect(2).
 BINE_EXPORT Failure connectFailure(std::string destination, int osError);
-/// "Connection refused (ECONNREFUSED)".
-BINE_EXPORT std::string systemErrorText(int osError);
 } // namespace detail
 
 } // namespace bine::inline v0

@@ -1,7 +1,10 @@
 #pragma once
-// What can go wrong with a reactor itself. Thrown at the call that is at fault.
+// What can go wrong with a reactor itself, thrown at the call that is at fault; and how what a reactor watches can end, told to connectionLost().
+
+#include <string>
 
 #include "bine/defer/errors.h"
+#include "bine/defer/failure.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0 {
@@ -33,5 +36,53 @@ public:
     using Error::Error;
     ~NoHostLoop() override;
 };
+
+// --- The end of a connection, or of a descriptor: reasons of connectionLost().
+
+class BINE_EXPORT ConnectionClosed : public Error {
+public:
+    using Error::Error;
+    ~ConnectionClosed() override;
+    std::string phase() const override;
+};
+
+/// Closed cleanly, by either side.
+class BINE_EXPORT ConnectionDone : public ConnectionClosed {
+public:
+    ConnectionDone();
+    ~ConnectionDone() override;
+    std::string userMessage() const override;
+};
+
+/// Broken: reset, a read or write error, the end of the reactor.
+class BINE_EXPORT ConnectionLost : public ConnectionClosed {
+public:
+    explicit ConnectionLost(std::string why = {}, int osError = 0);
+    explicit ConnectionLost(int osError);
+    ~ConnectionLost() override;
+    int osError() const noexcept { return osError_; }
+    std::string userMessage() const override;
+    bool isTransient() const override;
+
+private:
+    int osError_;
+};
+
+/// A descriptor is gone: closed behind the reactor's back, or its number means something else by now. Also thrown by addReader() and addWriter().
+class BINE_EXPORT ConnectionFdescWentAway : public ConnectionLost {
+public:
+    explicit ConnectionFdescWentAway(std::string why = {});
+    ~ConnectionFdescWentAway() override;
+    std::string userMessage() const override;
+    bool isTransient() const override;
+};
+
+/// The Failure of a clean end. Made once, as most connections end so.
+BINE_EXPORT const Failure& connectionDone();
+
+namespace detail {
+/// "Connection refused (ECONNREFUSED)".
+BINE_EXPORT std::string systemErrorText(int osError);
+}  // namespace detail
 
 }  // namespace bine::inline v0
