@@ -26,10 +26,14 @@ public:
         // Out of the set when nothing is wanted: EPOLLHUP and EPOLLERR cannot be masked and would spin.
         const int operation = now == 0 ? EPOLL_CTL_DEL : was == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
         if (epoll_ctl(fd_, operation, fd, &event) == 0) return;
+        // The descriptor was closed behind our back, and what it meant came back under its number.
+        if (operation == EPOLL_CTL_MOD && errno == ENOENT && epoll_ctl(fd_, EPOLL_CTL_ADD, fd, &event) == 0) return;
         // The descriptor was closed behind our back: it has left the set by itself.
         if (operation == EPOLL_CTL_DEL && (errno == EBADF || errno == ENOENT)) return;
         throw std::system_error(errno, std::generic_category(), "epoll_ctl");
     }
+
+    void forget(int, std::uint64_t) override {}  // closing it took it out
 
     std::size_t wait(std::span<PollEvent> events, Duration timeout) override {
         std::array<epoll_event, 256> ready;

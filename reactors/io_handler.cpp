@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <utility>
+
 #include "bine/reactors/activity.h"
 #include "bine/reactors/reactor_core.h"
 
@@ -48,17 +50,26 @@ void IoHandler::markDirty() {
 int IoHandler::releaseDescriptor() {
     if (!open()) return -1;
     const int fd = fd_;
-    if (core_) {
-        wantsReading_ = wantsWriting_ = false;
-        applyInterest();  // off the set while the descriptor is still ours
-        core_->unmarkDirty(*this);
-        fd_ = -1;
-        // The slot's reference may be the last one: the caller keeps the object.
-        core_->freeSlot(slot_);
-        core_ = nullptr;
-    }
-    fd_ = -1;
+    wantsReading_ = wantsWriting_ = false;
+    applyInterest();  // off the set while the descriptor is still ours
+    leaveSlot();
     return fd;
+}
+
+void IoHandler::abandonDescriptor() {
+    if (!open()) return;
+    if (applied_ != 0 && core_ && core_->poller_) core_->poller_->forget(fd_, ReactorCore::tokenOf(slot_, core_->slots_[slot_].generation));
+    wantsReading_ = wantsWriting_ = false;
+    applied_ = 0;
+    leaveSlot();
+}
+
+void IoHandler::leaveSlot() {
+    fd_ = -1;
+    if (!core_) return;
+    core_->unmarkDirty(*this);
+    // The slot's reference may be the last one: the caller keeps the object.
+    std::exchange(core_, nullptr)->freeSlot(slot_);
 }
 
 void IoHandler::closeDescriptor() {

@@ -58,6 +58,8 @@ protected:
     void closeDescriptor();
     /// As closeDescriptor(), but hands the descriptor back open.
     int releaseDescriptor();
+    /// As releaseDescriptor(), for a descriptor that was closed behind our back: whoever has its number now stays in the set.
+    void abandonDescriptor();
     /// On the dirty list until flush() is called: at the end of the batch, before the host waits, or sooner.
     void markDirty();
     bool busy() const noexcept { return busy_ != 0; }
@@ -79,6 +81,7 @@ protected:
 private:
     friend class ReactorCore;
     void applyInterest();
+    void leaveSlot();
 
     ReactorCore* core_ = nullptr;
     int fd_ = -1;

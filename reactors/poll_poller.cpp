@@ -17,7 +17,7 @@ public:
     void watch(int fd, std::uint64_t token, unsigned, unsigned now) override {
         const auto found = position_.find(fd);
         if (now == 0) {
-            if (found != position_.end()) forget(fd, found->second);
+            forget(fd, token);
             return;
         }
         const short bits = static_cast<short>(((now & kReadable) ? POLLIN : 0) | ((now & kWritable) ? POLLOUT : 0));
@@ -29,6 +29,20 @@ public:
             set_.push_back({fd, bits, 0});
             tokens_.push_back(token);
         }
+    }
+
+    void forget(int fd, std::uint64_t token) override {
+        const auto found = position_.find(fd);
+        if (found == position_.end() || tokens_[found->second] != token) return;
+        const std::size_t at = found->second;
+        position_.erase(found);
+        if (at + 1 != set_.size()) {
+            set_[at] = set_.back();
+            tokens_[at] = tokens_.back();
+            position_[set_[at].fd] = at;
+        }
+        set_.pop_back();
+        tokens_.pop_back();
     }
 
     std::size_t wait(std::span<PollEvent> events, Duration timeout) override {
@@ -56,17 +70,6 @@ public:
     }
 
 private:
-    void forget(int fd, std::size_t at) {
-        position_.erase(fd);
-        if (at + 1 != set_.size()) {
-            set_[at] = set_.back();
-            tokens_[at] = tokens_.back();
-            position_[set_[at].fd] = at;
-        }
-        set_.pop_back();
-        tokens_.pop_back();
-    }
-
     std::vector<pollfd> set_;
     std::vector<std::uint64_t> tokens_;
     std::unordered_map<int, std::size_t> position_;

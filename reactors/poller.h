@@ -25,6 +25,8 @@ public:
     /// Changes what is watched on fd from `was` to `now` (kReadable | kWritable); zero is out of the set, so that hang-ups stay silent too.
     /// Throws std::system_error: EPERM for what cannot be polled; ENOSPC, ENOMEM.
     virtual void watch(int fd, std::uint64_t token, unsigned was, unsigned now) = 0;
+    /// The descriptor was closed behind our back, and the number may be somebody else's by now: what was watched for `token` is dropped, and nothing else.
+    virtual void forget(int fd, std::uint64_t token) = 0;
     /// Waits until something is ready or `timeout` has passed; never returns early for the clock, but may for a POSIX signal. Returns how many of `events` are filled.
     virtual std::size_t wait(std::span<PollEvent> events, Duration timeout) = 0;
     /// A descriptor that is readable while something watched is ready; -1 where the kernel has none.

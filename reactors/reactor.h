@@ -1,5 +1,5 @@
 #pragma once
-// Reactor: the loop that everything stands on (IReactorCore, IReactorTime, IReactorThreads).
+// Reactor: the loop that everything stands on (IReactorCore, IReactorTime, IReactorThreads, IReactorFDSet).
 //
 // It belongs to the thread that made it; every function is called there, but for callFromThread() and isInReactorThread(), which
 // any thread may call. There may be several reactors in a process, on one thread or on many; none is global. Waiting is
@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <typeindex>
+#include <vector>
 
 #include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
@@ -19,7 +20,10 @@
 
 namespace bine::inline v0 {
 
+class FileDescriptor;
+class ReadDescriptor;
 class ThreadPool;
+class WriteDescriptor;
 
 namespace detail {
 class Mailbox;
@@ -130,6 +134,24 @@ public:
     virtual std::shared_ptr<detail::Mailbox> mailbox() const = 0;
     /// The reactor's thread pool, made on first use, stopped at shutdown.
     virtual ThreadPool& threadPool() = 0;
+
+    // --- Descriptors of your own, see bine/reactors/descriptor.h and docs/descriptors.md. Without them, all but the adding does nothing.
+
+    /// Calls doRead() whenever there is something to read, from a later turn on, until it is removed; a second time does nothing, unless its number has
+    /// changed: then it follows. Regular files, which are always ready, are served once in a millisecond. A number may have one reader and one writer. Throws
+    /// ConnectionFdescWentAway if fileno() is no open descriptor, and what fileno() throws; std::out_of_range if the descriptor is too large for select();
+    /// std::system_error if the kernel refuses it; std::logic_error if the number has another reader, or the object another reactor.
+    virtual void addReader(ReadDescriptor& reader);
+    /// Calls doWrite() whenever something can be written. Else as addReader().
+    virtual void addWriter(WriteDescriptor& writer);
+    /// doRead() is not called again. No effect if it was not added; connectionLost() is not called.
+    virtual void removeReader(ReadDescriptor& reader);
+    virtual void removeWriter(WriteDescriptor& writer);
+    /// Removes all that were added, and returns them, once each. Connections and ports of this library are none of them.
+    virtual std::vector<FileDescriptor*> removeAll();
+    /// Those that are added now, in the order of their numbers.
+    virtual std::vector<ReadDescriptor*> getReaders() const;
+    virtual std::vector<WriteDescriptor*> getWriters() const;
 
     // --- The service slot: what floors above hang onto a reactor (networking, a resolver), found by interface.
 

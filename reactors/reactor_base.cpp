@@ -4,6 +4,7 @@
 
 #include "bine/log/log.h"
 #include "bine/reactors/activity.h"
+#include "bine/reactors/descriptor_set.h"
 #include "bine/reactors/errors.h"
 #include "bine/reactors/reactor_core.h"
 
@@ -13,6 +14,14 @@ using detail::ReactorCore;
 using Life = ReactorCore::Life;
 
 Reactor::~Reactor() = default;
+
+void Reactor::addReader(ReadDescriptor&) { throw std::logic_error("addReader: this reactor has no descriptors"); }
+void Reactor::addWriter(WriteDescriptor&) { throw std::logic_error("addWriter: this reactor has no descriptors"); }
+void Reactor::removeReader(ReadDescriptor&) {}
+void Reactor::removeWriter(WriteDescriptor&) {}
+std::vector<FileDescriptor*> Reactor::removeAll() { return {}; }
+std::vector<ReadDescriptor*> Reactor::getReaders() const { return {}; }
+std::vector<WriteDescriptor*> Reactor::getWriters() const { return {}; }
 
 PhaseName::PhaseName(const char* name, std::source_location where) : phase_(Phase::before), where_(where) {
     const std::string_view word(name ? name : "");
@@ -107,6 +116,44 @@ bool ReactorBase::isInReactorThread() const { return core_->onReactorThread(); }
 std::shared_ptr<detail::Mailbox> ReactorBase::mailbox() const { return core_->mailbox(); }
 
 ThreadPool& ReactorBase::threadPool() { return core_->threadPool(); }
+
+detail::DescriptorSet& ReactorBase::descriptors() {
+    if (!core_->descriptors) core_->descriptors = std::make_unique<detail::DescriptorSet>(*core_);
+    return *core_->descriptors;
+}
+
+void ReactorBase::addReader(ReadDescriptor& reader) {
+    core_->assertThread("addReader()");
+    descriptors().add(reader);
+}
+
+void ReactorBase::addWriter(WriteDescriptor& writer) {
+    core_->assertThread("addWriter()");
+    descriptors().add(writer);
+}
+
+void ReactorBase::removeReader(ReadDescriptor& reader) {
+    core_->assertThread("removeReader()");
+    if (core_->descriptors) core_->descriptors->remove(reader, detail::kReadable);
+}
+
+void ReactorBase::removeWriter(WriteDescriptor& writer) {
+    core_->assertThread("removeWriter()");
+    if (core_->descriptors) core_->descriptors->remove(writer, detail::kWritable);
+}
+
+std::vector<FileDescriptor*> ReactorBase::removeAll() {
+    core_->assertThread("removeAll()");
+    return core_->descriptors ? core_->descriptors->removeAll() : std::vector<FileDescriptor*>();
+}
+
+std::vector<ReadDescriptor*> ReactorBase::getReaders() const {
+    return core_->descriptors ? core_->descriptors->readers() : std::vector<ReadDescriptor*>();
+}
+
+std::vector<WriteDescriptor*> ReactorBase::getWriters() const {
+    return core_->descriptors ? core_->descriptors->writers() : std::vector<WriteDescriptor*>();
+}
 
 void ReactorBase::setTurnBudget(Delay budget) {
     if (budget.value() < Duration::zero()) throw std::invalid_argument("setTurnBudget: the budget is negative");

@@ -12,6 +12,7 @@
 namespace bine::inline v0 {
 
 namespace detail {
+class DescriptorSet;
 class Poller;
 }
 
@@ -42,6 +43,13 @@ public:
     bool isInReactorThread() const override;
     std::shared_ptr<detail::Mailbox> mailbox() const override;
     ThreadPool& threadPool() override;
+    void addReader(ReadDescriptor& reader) override;
+    void addWriter(WriteDescriptor& writer) override;
+    void removeReader(ReadDescriptor& reader) override;
+    void removeWriter(WriteDescriptor& writer) override;
+    std::vector<FileDescriptor*> removeAll() override;
+    std::vector<ReadDescriptor*> getReaders() const override;
+    std::vector<WriteDescriptor*> getWriters() const override;
     detail::ReactorCore* core() noexcept override { return core_; }
 
     /// How long one turn may take before the host gets control again: 1 ms in hosts, no limit in the own loop unless set. Zero: one callback of each kind.
@@ -79,6 +87,7 @@ protected:
 
 private:
     friend class detail::ReactorCore;
+    detail::DescriptorSet& descriptors();
 };
 
 }  // namespace bine::inline v0

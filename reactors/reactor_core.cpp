@@ -14,6 +14,7 @@
 #include "bine/defer/unhandled.h"
 #include "bine/log/log.h"
 #include "bine/reactors/activity.h"
+#include "bine/reactors/descriptor_set.h"
 #include "bine/reactors/errors.h"
 #include "bine/reactors/thread_pool.h"
 #include "bine/reactors/turn.h"
@@ -392,8 +393,11 @@ void ReactorCore::close() {
 
 std::vector<DelayedCall> ReactorCore::pendingCalls() const {
     std::vector<DelayedCall> all = timers_.pending();
-    if (shutdownTimer_.active())
-        std::erase_if(all, [this](const DelayedCall& call) { return &call.timer() == &shutdownTimer_.timer(); });
+    const auto leaveOut = [&](const DelayedCall& own) {
+        if (own.active()) std::erase_if(all, [&](const DelayedCall& call) { return &call.timer() == &own.timer(); });
+    };
+    leaveOut(shutdownTimer_);
+    if (descriptors) leaveOut(descriptors->timer());
     return all;
 }
 

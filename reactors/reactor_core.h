@@ -38,6 +38,8 @@ private:
     std::unique_ptr<char[]> buffer_;
 };
 
+class DescriptorSet;
+
 class BINE_EXPORT ReactorCore final : private TimerHeap::Listener {
 public:
     ReactorCore(ReactorBase& handle, std::unique_ptr<Poller> poller);
@@ -52,6 +54,8 @@ public:
     const std::shared_ptr<Mailbox>& mailbox() const noexcept { return mailbox_; }
     /// How many turns are on the stack.
     int depth() const noexcept { return depth_; }
+    /// The number of the last turn that began, at whatever depth.
+    std::uint64_t turnNumber() const noexcept { return turnNumber_; }
     /// Runs `call` in a later turn, before everything else. For what flush() and the like may not call themselves. Destroyed unrun with the reactor.
     void soon(Function<void()> call);
     /// Within an ioReady() that does several things: whether to leave the rest for the next turn (the budget is spent, or a nested turn ran).
@@ -99,6 +103,8 @@ public:
     ThreadPool& threadPool();
 
     std::unordered_map<std::type_index, std::shared_ptr<void>> services;
+    /// The users' descriptors; null until the first is added.
+    std::unique_ptr<DescriptorSet> descriptors;
 
 private:
     friend class IoHandler;

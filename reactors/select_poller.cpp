@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/select.h>
 
 #include <cerrno>
@@ -7,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "bine/reactors/io_handler.h"
 #include "bine/reactors/poller.h"
@@ -20,9 +22,14 @@ public:
         if (fd >= FD_SETSIZE)
             throw std::out_of_range("descriptor " + std::to_string(fd) + " is too large for select(), whose limit is " + std::to_string(FD_SETSIZE));
         if (now == 0)
-            watched_.erase(fd);
+            forget(fd, token);
         else
             watched_[fd] = {token, now};
+    }
+
+    void forget(int fd, std::uint64_t token) override {
+        const auto found = watched_.find(fd);
+        if (found != watched_.end() && found->second.token == token) watched_.erase(found);
     }
 
     std::size_t wait(std::span<PollEvent> events, Duration timeout) override {
@@ -42,6 +49,7 @@ public:
             throw std::system_error(errno, std::generic_category(), "pselect");
         }
         std::size_t n = 0;
+        ready_.clear();
         auto at = watched_.lower_bound(first_);
         for (std::size_t i = 0; i < watched_.size() && n < events.size(); ++i, ++at) {
             if (at == watched_.end()) at = watched_.begin();
@@ -49,9 +57,12 @@ public:
             if (FD_ISSET(at->first, &reading)) what |= kReadable;
             if (FD_ISSET(at->first, &writing)) what |= kWritable;
             if (what == 0) continue;
+            const unsigned interest = at->second.interest;
+            ready_.push_back({at->first, static_cast<short>(((interest & kReadable) ? POLLIN : 0) | ((interest & kWritable) ? POLLOUT : 0)), 0});
             events[n++] = {at->second.token, what};
             if (n == events.size()) first_ = at->first + 1;
         }
+        tellHangUps(events);
         return n;
     }
 
@@ -60,6 +71,21 @@ private:
         std::uint64_t token;
         unsigned interest;
     };
+
+    // select() calls a hang-up readable and an error writable. poll() knows better, if there is one.
+    void tellHangUps(std::span<PollEvent> events) {
+        if (ready_.empty() || poll(ready_.data(), ready_.size(), 0) <= 0) return;
+        for (std::size_t i = 0; i < ready_.size(); ++i) {
+            const short bits = ready_[i].revents;
+            if (!(bits & (POLLHUP | POLLERR))) continue;
+            unsigned what = 0;
+            if (bits & POLLIN) what |= kReadable;
+            if (bits & POLLOUT) what |= kWritable;
+            if (bits & POLLHUP) what |= kHangUp;
+            if (bits & POLLERR) what |= kIoError;
+            events[i].events = what;
+        }
+    }
 
     // select() does not say which descriptor is bad: ask each.
     std::size_t closedOnes(std::span<PollEvent> events) {
@@ -70,6 +96,7 @@ private:
     }
 
     std::map<int, Watched> watched_;
+    std::vector<pollfd> ready_;
     int first_ = 0;
 };
 
