@@ -1,5 +1,7 @@
 // The idioms of docs/from-twisted.md.
 
+#include <unistd.h>
+
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -22,6 +24,7 @@
 #include "bine/net/tcp.h"
 #include "bine/protocols/line_receiver.h"
 #include "bine/reactors/defer_to_thread.h"
+#include "bine/reactors/descriptor.h"
 #include "bine/reactors/manual_clock.h"
 #include "bine/reactors/native_reactors.h"
 #include "bine/reactors/react.h"
@@ -228,6 +231,20 @@ static Deferred<int> count(std::string name) { return bine::succeed(static_cast<
 
 [[maybe_unused]] static void blocking(Reactor& reactor) {
     Deferred<int> d = bine::deferToThread(reactor, slow);
+}
+
+struct Input : bine::ReadDescriptor {
+    int fileno() const override { return STDIN_FILENO; }
+    bine::IoResult doRead() override { return read(); }
+    void connectionLost(const Failure&) override {}
+    std::string logPrefix() const override { return "input"; }
+
+    bine::IoResult read() { return {}; }
+};
+
+[[maybe_unused]] static void watch(Reactor& reactor, Input& input) {
+    reactor.addReader(input);
+    reactor.removeReader(input);
 }
 
 struct Echo : bine::Protocol {
