@@ -259,18 +259,15 @@ void DescriptorSet::addTo(FileDescriptor& object, T& descriptor) {
         if (writer) add(*writer);
         return addTo(object, descriptor);
     }
-    const auto found = numbers_.find(number);
-    if (found != numbers_.end()) {
-        const auto before = found->second;
+    if (const auto there = numbers_.find(number); there != numbers_.end()) {
+        const auto before = there->second;
         if ((!before->means(number, file) || before->leftBehind(object)) && before->open()) before->wentAway();
     }
-    auto& place = numbers_[number];
-    if (!place) {
-        place = std::make_shared<WatchedNumber>(*this, file);
-        place->start(core_, number);
-    }
-    const auto watched = place;
-    watched->add(descriptor);
+    if (const auto there = numbers_.find(number); there != numbers_.end()) return std::shared_ptr(there->second)->add(descriptor);
+    const auto fresh = std::make_shared<WatchedNumber>(*this, file);
+    fresh->start(core_, number);
+    numbers_.emplace(number, fresh);
+    fresh->add(descriptor);
 }
 
 template void DescriptorSet::addTo(FileDescriptor&, ReadDescriptor&);
