@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <deque>
+#include <map>
 #include <stdexcept>
 #include <thread>
 
@@ -587,6 +588,30 @@ private slots:
         QCOMPARE(writer.writes, 0);
     }
 
+    void r058_whatWasFetchedBeforeADialogIsStale() {
+        const Pair pair = Pair::sockets();
+        Probe probe(pair.near);
+        probe.onRead = [&] {
+            take(pair.near);
+            bool full = false;
+            reactor().callLater(0s, [&] {
+                const std::string block(4096, 'x');
+                while (::send(pair.near, block.data(), block.size(), MSG_DONTWAIT) > 0) {}
+                full = true;
+            });
+            host().nestedLoop([&] { return full; });
+            return IoResult();
+        };
+        pair.far.send("x");
+        reactor().addReader(probe);
+        reactor().addWriter(probe);
+        QVERIFY(host().spinUntil([&] { return probe.reads == 1; }));
+        turns();
+        QCOMPARE(probe.writes, 0); // it could when the pass began
+        take(pair.far, 1 << 20);
+        QVERIFY(host().spinUntil([&] { return probe.writes > 0; }));
+    }
+
     void r059_itDestroysItself_data() {
         QTest::addColumn<QString>("where");
         QTest::addColumn<bool>("regular");
@@ -654,36 +679,26 @@ private slots:
     }
 
     void r060_addedInTheSamePassItIsNotCalledForWhatIsGone() {
-        // The descriptor blocks: a call without something to read would never return.
-        const Pair pair = Pair::sockets();
-        Probe first(pair.near), second(pair.near), writer(pair.near);
+        // The descriptor blocks: a call without something to read would never return. `other` comes first in the pass.
+        const Pair trigger = Pair::sockets(), pair = Pair::sockets();
+        Probe other(trigger.near), first(pair.near), second(pair.near), writer(pair.near);
         writer.onWrite = [&] {
-            reactor().removeWriter(writer); // it kept the number
+            reactor().removeWriter(writer); // it kept the number in the set
             return IoResult();
         };
-        first.onRead = [&] {
-            first.text = take(pair.near);
+        other.onRead = [&] {
+            take(trigger.near);
+            first.text += take(pair.near);
             reactor().removeReader(first);
             reactor().addReader(second);
             return IoResult();
         };
-        const Pair trigger = Pair::sockets();
-        Probe other(trigger.near);
-        other.onRead = [&] { // in the pass of the first, before it or after it
-            take(trigger.near);
-            if (first.text.empty()) {
-                first.text = take(pair.near);
-                reactor().removeReader(first);
-                reactor().addReader(second);
-            }
-            return IoResult();
-        };
+        trigger.far.send("x");
+        pair.far.send("x");
         reactor().addReader(other);
         reactor().addReader(first);
         reactor().addWriter(writer);
-        pair.far.send("x");
-        trigger.far.send("x");
-        QVERIFY(host().spinUntil([&] { return other.reads == 1 && !first.text.empty(); }));
+        QVERIFY(host().spinUntil([&] { return other.reads == 1; }));
         turns();
         QCOMPARE(second.reads, 0);
         pair.far.send("y");
@@ -1129,17 +1144,23 @@ private slots:
     void r067_noneIsServedTwiceBeforeAllAreServedOnce() {
         std::deque<Fd> files;
         std::deque<Probe> probes;
+        std::map<std::uint64_t, int> inTurn;
         for (int i = 0; i < 20; ++i) {
             Probe& probe = probes.emplace_back(files.emplace_back(file("x")));
-            probe.onRead = [] { return IoResult(); };
+            probe.onRead = [&] {
+                ++inTurn[reactor().stats().turns];
+                return IoResult();
+            };
             reactor().addReader(probe);
         }
-        reactor().setTurnBudget(0s); // one of them each time
+        reactor().setTurnBudget(0s);
         QCOMPARE(reactor().getDelayedCalls().size(), std::size_t(0));
         QCOMPARE(reactor().stats().delayedCalls, std::size_t(0));
         QVERIFY(host().spinUntil([&] { return probes.back().reads == 3; }));
         for (const Probe& probe : probes)
             QVERIFY2(probe.reads >= 2 && probe.reads <= 4, qPrintable(QString::number(probe.reads)));
+        for (const auto& [turn, files] : inTurn)
+            QCOMPARE(files, 1); // no more than the budget
     }
 
     void r067_withoutOneNothingWakesTheLoop() {
