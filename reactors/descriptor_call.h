@@ -51,6 +51,7 @@ public:
         if (!guarded(thrown, [&] { result = f(); })) return threw(what, thrown);
         return object_ ? result.failure() : Failure();
     }
+    bool lost() const noexcept { return loss_.has_value(); }
     /// Out of its reactor; end() tells it. The first reason counts.
     void lose(const Failure& reason);
     /// The callback has returned: what waited for that.

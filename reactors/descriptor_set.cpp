@@ -227,7 +227,7 @@ bool WatchedNumber::hold(Place<T>& place) {
 }
 
 void WatchedNumber::end(DescriptorCall& call, unsigned direction, const Failure& reason) {
-    auto* const half = reason.check<ConnectionDone>() ? dynamic_cast<HalfCloseableDescriptor*>(call.object()) : nullptr;
+    auto* const half = reason.check<ConnectionDone>() && !call.lost() ? dynamic_cast<HalfCloseableDescriptor*>(call.object()) : nullptr;
     if (!half) return call.lose(reason);
     if (has(*call.object(), direction)) remove(*call.object(), direction);
     const bool reading = direction == kReadable;

@@ -1061,7 +1061,7 @@ private slots:
 
     void r031_r066_oneWhoseCallbackIsOnTheStackHearsItWhenThatReturns() {
         const Pair pair = Pair::sockets();
-        Probe probe(pair.near);
+        HalfProbe probe(pair.near);
         Steps steps;
         probe.onRead = [&] {
             const auto loop = host().nestedLoop();
@@ -1069,7 +1069,7 @@ private slots:
             reactor().stop();
             loop->exec();
             steps.add(reactor().getReaders().empty() ? "out" : "in");
-            return IoResult(std::runtime_error("too late"));
+            return IoResult(bine::ConnectionDone()); // too late
         };
         probe.onLost = [&](const Failure&) { steps.add("lost"); };
         pair.far.send("x");
@@ -1077,6 +1077,7 @@ private slots:
         run();
         QCOMPARE(steps.text(), "out lost");
         QVERIFY(probe.lost<bine::ConnectionLost>());
+        QCOMPARE(probe.halves.text(), "");
     }
 
     // --- Regular files
