@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
@@ -50,14 +51,16 @@ private:
 template <class F, class T>
 class DeferredThreadJob final : public ThreadJob {
 public:
-    DeferredThreadJob(F&& f, std::shared_ptr<Mailbox> home) : f_(std::move(f)), home_(std::move(home)) {}
-    /// Unrun: the answer goes.
+    DeferredThreadJob(F&& f, std::shared_ptr<Mailbox> home, std::source_location where)
+        : ThreadJob(where), f_(std::move(f)), home_(std::move(home)) {}
+    /// Unrun: the answer goes, if the mailbox has not ended it already.
     ~DeferredThreadJob() override {
         if (!answer_) return;
-        if (home_->isHome())
-            delete answer_;
-        else
+        if (home_->isHome()) {
+            if (!home_->closed()) delete answer_;
+        } else {
             home_->post([answer = answer_] { delete answer; });
+        }
     }
 
     std::stop_source stop;
@@ -66,7 +69,8 @@ public:
     void setAnswer(Resolver<T>&& resolver) { answer_ = new ThreadAnswer<T>(std::move(resolver), *home_); }
 
     void perform() override {
-        result_.emplace(call());
+        const auto call = [this]() -> T { return run(); };
+        result_.emplace(resultOfCall<T>(call));
         f_.reset();  // the captures die here, on the worker, before anybody sees the result
         home_->post([answer = std::exchange(answer_, nullptr), self = std::static_pointer_cast<DeferredThreadJob>(shared_from_this())] {
             Result<T> result = std::move(*self->result_);
@@ -76,18 +80,6 @@ public:
     }
 
 private:
-    Result<T> call() {
-        try {
-            if constexpr (std::is_void_v<T>) {
-                run();
-                return Result<T>();
-            } else {
-                return Result<T>(run());
-            }
-        } catch (...) {
-            return Result<T>(Failure::current());
-        }
-    }
     T run() {
         if constexpr (std::is_invocable_v<F&, std::stop_token>)
             return (*f_)(stop.get_token());
@@ -104,16 +96,17 @@ private:
 }  // namespace detail
 
 /// Runs f() or f(std::stop_token) on a worker. Cancelling the Deferred (or its owner's death) takes a job that still waits out of the queue; one that
-/// runs sees its stop token, and its result is dropped. f must not touch what belongs to the reactor's thread.
+/// runs sees its stop token, and its result is dropped. If the pool stops first it fails with AbandonedError. f must not touch what belongs to the reactor's
+/// thread; its captures die on the worker before the result is seen, those of a job that was taken back on the reactor's thread.
 template <class F>
-auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f) {
+auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f, std::source_location where = std::source_location::current()) {
     using Callable = std::decay_t<F>;
     using T = typename detail::ThreadResult<Callable>::type;
     static_assert(!detail::IsDeferred<T>::value, "deferToThread: the function runs on another thread and must return a plain value, not a Deferred");
     using Job = detail::DeferredThreadJob<Callable, T>;
 
-    auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), reactor.mailbox());
-    Resolver<T> resolver([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<ThreadPool::State>(pool.state())](Resolver<T>& answer) {
+    auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), reactor.mailbox(), where);
+    Resolver<T> resolver([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<detail::ThreadPoolState>(pool.state())](Resolver<T>& answer) {
         const auto job = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
         if (!job) return;
         job->stop.request_stop();
@@ -122,13 +115,14 @@ auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f) {
     });
     detail::DeferredFor<T, Callable> deferred(resolver.deferred());
     job->setAnswer(std::move(resolver));
-    detail::enqueueJob(pool, job);
+    detail::enqueueJob(*pool.state(), job);
     return deferred;
 }
 
+/// On the reactor's own pool.
 template <class F>
-auto deferToThread(Reactor& reactor, F&& f) {
-    return deferToThread(reactor, reactor.threadPool(), std::forward<F>(f));
+auto deferToThread(Reactor& reactor, F&& f, std::source_location where = std::source_location::current()) {
+    return deferToThread(reactor, reactor.threadPool(), std::forward<F>(f), where);
 }
 
 }  // namespace bine::inline v0

@@ -8,6 +8,8 @@
 
 namespace bine::inline v0::detail {
 
+BlockingCall::~BlockingCall() = default;
+
 Mailbox::Mailbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
@@ -30,6 +32,38 @@ bool Mailbox::post(Function<void()> call) {
         raise(fd_);
     }
     return true;
+}
+
+bool Mailbox::postBlocking(const std::shared_ptr<BlockingCall>& call) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_ || refusing_) return false;
+        blocking_.push_back(call);
+    }
+    post([this, call] {
+        {
+            const std::lock_guard lock(mutex_);
+            if (std::erase(blocking_, call) == 0) return;  // it has been refused
+        }
+        call->begin();
+    });
+    return true;  // if it has been closed meanwhile, the call has been refused
+}
+
+void Mailbox::refuseThreads() {
+    blockingCalls_.cancel();
+    std::vector<std::shared_ptr<BlockingCall>> refused;
+    {
+        const std::lock_guard lock(mutex_);
+        refusing_ = true;
+        refused.swap(blocking_);
+    }
+    for (const auto& call : refused) call->refuse();
+}
+
+void Mailbox::answerThreads() {
+    const std::lock_guard lock(mutex_);
+    refusing_ = false;
 }
 
 void Mailbox::wake() {
@@ -67,6 +101,7 @@ void Mailbox::acknowledge() {
 }
 
 void Mailbox::close() {
+    refuseThreads();
     std::vector<Function<void()>> incoming;
     std::deque<Function<void()>> taken;
     {

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <deque>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -16,6 +17,15 @@
 #include "bine/log/export.h"
 
 namespace bine::inline v0::detail {
+
+/// A call whose caller, on another thread, waits for its end. See blocking_call.h.
+class BINE_EXPORT BlockingCall {
+public:
+    virtual ~BlockingCall();
+    // Reactor's thread, one of them, once.
+    virtual void begin() = 0;
+    virtual void refuse() = 0;
+};
 
 class BINE_EXPORT Mailbox {
 public:
@@ -27,6 +37,9 @@ public:
 
     /// Any thread. False, and `call` destroyed, once closed.
     bool post(Function<void()> call);
+    /// Any thread but the reactor's: as post() of call->begin(). False, and nothing more comes of it, if the reactor has stopped or is gone; should it stop before
+    /// the call's turn comes, refuse() is called instead.
+    bool postBlocking(const std::shared_ptr<BlockingCall>& call);
     /// Any thread: makes the descriptor readable.
     void wake();
     /// Any thread: whether this is the reactor's.
@@ -46,19 +59,29 @@ public:
     bool empty() const noexcept { return taken_.empty() && !posted_.load(std::memory_order_acquire); }
     /// Ends what waits for an answer from another thread when the mailbox is closed: on this thread, while the other one still works.
     OwnerHook& waiting() noexcept { return waiting_; }
+    /// Owns what blocking calls have begun.
+    Scope& blockingCalls() noexcept { return blockingCalls_; }
+    /// The reactor stops: ends what blocking calls have begun, refuses those that wait for their turn, and those that come.
+    void refuseThreads();
+    /// It starts: they are welcome, as at first.
+    void answerThreads();
     /// Destroys what waits and refuses what comes.
     void close();
+    bool closed() const noexcept { return closed_; }
 
 private:
     void quieten();  // REQUIRES mutex_
 
     std::mutex mutex_;
     std::vector<Function<void()>> incoming_;  // guarded by mutex_
-    bool closed_ = false;                     // guarded by mutex_
+    bool closed_ = false;                     // guarded by mutex_; changed on the reactor's thread only
+    bool refusing_ = false;                   // guarded by mutex_: there is nobody to answer blocking calls
+    std::vector<std::shared_ptr<BlockingCall>> blocking_;  // guarded by mutex_: those that have not begun
     bool readable_ = false;                   // guarded by mutex_: the eventfd holds a count
     std::atomic<bool> posted_{false};         // incoming_ is not empty; may be read without the lock
     std::deque<Function<void()>> taken_;      // reactor's thread
     OwnerHook waiting_;                       // reactor's thread
+    Scope blockingCalls_;                     // reactor's thread
     const std::thread::id home_ = std::this_thread::get_id();
     int fd_ = -1;
 };

@@ -132,7 +132,17 @@ public:
     virtual bool isInReactorThread() const = 0;
     /// The mailbox outlives the reactor: code on other threads keeps it, never the reactor.
     virtual std::shared_ptr<detail::Mailbox> mailbox() const = 0;
-    /// The reactor's thread pool, made on first use, stopped at shutdown.
+    /// Runs f on a worker of threadPool(); exceptions are logged. To have its result: deferToThread().
+    template <class F>
+    void callInThread(F&& f, std::source_location where = std::source_location::current()) {
+        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&>>::value,
+                      "callInThread: the function runs on another thread, where no Deferred may be made; see blockingCallFromThread()");
+        runInThread(Function<void()>(std::forward<F>(f)), where);
+    }
+    /// How many workers that pool may have: ten unless said otherwise. What is beyond waits its turn. Throws std::invalid_argument for none.
+    void suggestThreadPoolSize(std::size_t most);
+    /// The reactor's thread pool (getThreadPool), made on first use. Until the reactor starts, and again when its shutdown is over, it queues; it is stopped during
+    /// shutdown, within what is left of the deadline.
     virtual ThreadPool& threadPool() = 0;
 
     // --- Descriptors of your own, see bine/reactors/descriptor.h and docs/descriptors.md. Without them, all but the adding does nothing.
@@ -176,6 +186,7 @@ protected:
     virtual void storeService(std::type_index interface, std::shared_ptr<void> service) = 0;
 
 private:
+    void runInThread(Function<void()> f, std::source_location where);
     template <class F, class... Args>
     static TriggerFunction triggerFunction(F&& f, Args&&... args) {
         using Returned = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>;

@@ -1,5 +1,6 @@
 #include "bine/reactors/reactor_base.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "bine/log/log.h"
@@ -7,6 +8,7 @@
 #include "bine/reactors/descriptor_set.h"
 #include "bine/reactors/errors.h"
 #include "bine/reactors/reactor_core.h"
+#include "bine/reactors/thread_pool.h"
 
 namespace bine::inline v0 {
 
@@ -22,6 +24,13 @@ void Reactor::removeWriter(WriteDescriptor&) {}
 std::vector<FileDescriptor*> Reactor::removeAll() { return {}; }
 std::vector<ReadDescriptor*> Reactor::getReaders() const { return {}; }
 std::vector<WriteDescriptor*> Reactor::getWriters() const { return {}; }
+
+void Reactor::suggestThreadPoolSize(std::size_t most) {
+    ThreadPool& pool = threadPool();
+    pool.adjustPoolsize((std::min)(pool.least(), most), most);
+}
+
+void Reactor::runInThread(Function<void()> f, std::source_location where) { threadPool().callInThread(std::move(f), where); }
 
 PhaseName::PhaseName(const char* name, std::source_location where) : phase_(Phase::before), where_(where) {
     const std::string_view word(name ? name : "");
@@ -98,7 +107,7 @@ void ReactorBase::removeSystemEventTrigger(const SystemEventTrigger& trigger) {
 
 void ReactorBase::fireSystemEvent(std::string_view event) {
     core_->assertThread("fireSystemEvent()");
-    core_->events().fire(event);
+    core_->fireSystemEvent(event);
 }
 
 void ReactorBase::whenRunning(Function<void()> f) {
@@ -115,7 +124,10 @@ bool ReactorBase::isInReactorThread() const { return core_->onReactorThread(); }
 
 std::shared_ptr<detail::Mailbox> ReactorBase::mailbox() const { return core_->mailbox(); }
 
-ThreadPool& ReactorBase::threadPool() { return core_->threadPool(); }
+ThreadPool& ReactorBase::threadPool() {
+    core_->assertThread("threadPool()");
+    return core_->threadPool();
+}
 
 detail::DescriptorSet& ReactorBase::descriptors() {
     if (!core_->descriptors) core_->descriptors = std::make_unique<detail::DescriptorSet>(*core_);

@@ -261,6 +261,7 @@ void ReactorCore::aboutToWait() { flushDirty(); }
 
 void ReactorCore::attach() {
     exportedDescriptor();
+    mailbox_->answerThreads();
     life_ = Life::pending;
     everStarted_ = true;
     stopRequested_ = false;
@@ -270,7 +271,8 @@ void ReactorCore::attach() {
 void ReactorCore::start() {
     life_ = Life::starting;
     everStarted_ = true;
-    if (threadPool_) threadPool_->start();
+    mailbox_->answerThreads();
+    startThreads();
     events_.fire("startup", [this] {
         if (life_ != Life::starting) return;
         life_ = Life::running;
@@ -284,6 +286,15 @@ void ReactorCore::requestStop() {
     if ((!active() && !aboutToStart) || life_ == Life::stopping || stopRequested_) throw ReactorNotRunning("stop: the reactor is not running, or is already stopping");
     stopRequested_ = true;
     if (exported_) mailbox_->wake();
+}
+
+void ReactorCore::fireSystemEvent(std::string_view event) {
+    const auto neverRan = [this] { return life_ == Life::idle || life_ == Life::pending; };
+    if (event != "shutdown" || !neverRan()) return events_.fire(event);
+    // Somebody ends what does not run: work may be queued for the threads.
+    shutdownEnd_ = shutdownDeadline_ == Poller::kForever ? TimePoint::max() : clockNow() + shutdownDeadline_;
+    events_.fire(
+        event, [this, neverRan] { if (neverRan()) stopThreads(); }, [this, neverRan] { if (neverRan() && threadPool_) threadPool_->hold(); });
 }
 
 void ReactorCore::seeToStop() {
@@ -327,15 +338,24 @@ void ReactorCore::disconnectAll() {
     }
 }
 
+void ReactorCore::startThreads() {
+    if (threadPool_) guarded("The reactor's threads could not be started", [this] { threadPool_->start(); });
+}
+
 void ReactorCore::stopThreads() {
+    mailbox_->refuseThreads();  // a worker that waits for this thread is not to be waited for
     if (!threadPool_) return;
     const Duration left = shutdownEnd_ == TimePoint::max() ? Poller::kForever : (std::max)(shutdownEnd_ - clockNow(), Duration::zero());
-    if (const std::size_t stuck = threadPool_->stop(left); stuck != 0)
-        Logger("bine.reactor").error("The shutdown deadline has passed; leaving " + std::to_string(stuck) + " thread(s) that are still at work");
+    const std::vector<std::string> stuck = threadPool_->stop(left);
+    if (stuck.empty()) return;
+    std::string text = "The shutdown deadline has passed; leaving " + std::to_string(stuck.size()) + " thread(s) that are still at work";
+    for (const std::string& thread : stuck) text += (&thread == &stuck.front() ? ": " : "; ") + thread;
+    Logger("bine.reactor").error(text);
 }
 
 void ReactorCore::shutdownDone() {
     life_ = Life::idle;
+    if (threadPool_) threadPool_->hold();
     ref();
     reportLiving();
     if (handle_) handle_->shutdownFinished();
@@ -350,7 +370,10 @@ void ReactorCore::crash() {
     if (shutdownTimer_.active()) shutdownTimer_.cancel();
     events_.abandon("startup");
     events_.abandon("shutdown");
+    ref();
+    mailbox_->refuseThreads();
     if (handle_) handle_->crashed();
+    unref();
 }
 
 void ReactorCore::shutDownNow() {
@@ -412,7 +435,13 @@ ReactorStats ReactorCore::stats() const {
 }
 
 ThreadPool& ReactorCore::threadPool() {
-    if (!threadPool_) threadPool_ = std::make_unique<ThreadPool>();
+    if (!threadPool_) {
+        threadPool_ = std::make_unique<ThreadPool>(ThreadPool::OnHold());
+        if (active())
+            startThreads();
+        else if (life_ == Life::finishing)
+            threadPool_->stop(Duration::zero());
+    }
     return *threadPool_;
 }
 

@@ -91,6 +91,7 @@ public:
     void start();
     void requestStop();
     void crash();
+    void fireSystemEvent(std::string_view event);
     /// stop, then own turns until the phases are over.
     void shutDownNow();
     /// The handle is being destroyed.
@@ -139,6 +140,7 @@ private:
     void leaveRunningState();
     void disconnectAll();
     void stopThreads();
+    void startThreads();
     void shutdownDone();
     void flushDirty();
     void acknowledgeWake();

@@ -60,13 +60,13 @@ private slots:
 
     void r087_cancellingAQueuedJobTakesItBack() {
         bine::EpollReactor reactor;
-        reactor.threadPool().adjustPoolsize(1);
+        bine::ThreadPool pool(0, 1);
         Gate gate;
-        auto running = bine::deferToThread(reactor, [future = gate.future()] { future.wait(); });
+        auto running = bine::deferToThread(reactor, pool, [future = gate.future()] { future.wait(); });
         auto held = std::make_shared<int>(1);
         std::atomic<bool> ran{false};
         bool cancelled = false;
-        auto queued = bine::deferToThread(reactor, [held, &ran] { ran = true; });
+        auto queued = bine::deferToThread(reactor, pool, [held, &ran] { ran = true; });
         QCOMPARE(held.use_count(), 2l);
         queued.addErrback([&](const bine::Failure& failure) { cancelled = failure.check<bine::CancelledError>() != nullptr; });
         queued.cancel();
@@ -83,7 +83,8 @@ private slots:
         std::atomic<bool> started{false};
         int results = 0;
         int cancellations = 0;
-        auto job = bine::deferToThread(reactor, [&started](std::stop_token stop) {
+        bine::ThreadPool pool;
+        auto job = bine::deferToThread(reactor, pool, [&started](std::stop_token stop) {
             started = true;
             while (!stop.stop_requested()) std::this_thread::yield();
         });
@@ -93,19 +94,20 @@ private slots:
         job.cancel();
         QCOMPARE(cancellations, 1);
         // The one worker is free again once the job has seen its token; what it posts before is dropped.
-        reactor.threadPool().adjustPoolsize(1);
-        bine::deferToThread(reactor, [] {}).addCallback([&] { reactor.stop(); });
+        pool.adjustPoolsize(0, 1);
+        bine::deferToThread(reactor, pool, [] {}).addCallback([&] { reactor.stop(); });
         reactor.run();
         QCOMPARE(results, 0);
     }
 
     void r268_anOwnersDeathAsksARunningJobToStop() {
         bine::EpollReactor reactor;
+        bine::ThreadPool pool;
         std::atomic<bool> started{false}, asked{false};
         int results = 0;
         {
             bine::Scope scope;
-            bine::deferToThread(reactor, [&](std::stop_token stop) {
+            bine::deferToThread(reactor, pool, [&](std::stop_token stop) {
                 started = true;
                 while (!stop.stop_requested()) std::this_thread::yield();
                 asked = true;
@@ -127,11 +129,11 @@ private slots:
         };
         std::thread::id died;
         bool abandoned = false;
+        bine::ThreadPool pool;
         {
             bine::EpollReactor reactor;
-            reactor.setShutdownDeadline(0s);
             std::atomic<bool> started{false};
-            bine::deferToThread(reactor, [&started, &done, future = gate.future()] {
+            bine::deferToThread(reactor, pool, [&started, &done, future = gate.future()] {
                 started = true;
                 future.wait();
                 done = true;
@@ -149,7 +151,7 @@ private slots:
 
     void r268_aQueuedJobIsAbandonedWhenAPoolIsStoppedByAnotherThread() {
         bine::EpollReactor reactor;
-        bine::ThreadPool pool(1);
+        bine::ThreadPool pool(0, 1);
         Gate gate;
         bine::deferToThread(reactor, pool, [future = gate.future()] { future.wait(); }).addBoth([](bine::Result<void>) {});
         std::thread::id told;
@@ -200,13 +202,10 @@ private slots:
         {
             bine::EpollReactor reactor;
             reactor.setShutdownDeadline(20ms);
-            std::atomic<bool> started{false};
-            reactor.threadPool().callInThread([future = gate.future(), &started] {
-                started = true;
+            reactor.threadPool().callInThread([future = gate.future(), &reactor] {
+                reactor.callFromThread([&] { reactor.stop(); });
                 future.wait();
             });
-            while (!started) std::this_thread::yield();
-            reactor.callWhenRunning([&] { reactor.stop(); });
             reactor.run();
         }
         const auto events = recorder.flush();
