@@ -7,6 +7,7 @@
 #include <memory>
 #include <thread>
 
+#include "bine/log/sanitizer.h"
 #include "bine/reactors/mailbox.h"
 #include "bine/reactors/native_reactors.h"
 
@@ -51,6 +52,33 @@ private slots:
         reactor.callFromThread([&] { reactor.stop(); });
         reactor.run();
         QCOMPARE(ran, 100000);
+    }
+
+    void r074_aMillionCallsFromEightThreads() {
+#if defined(BINE_SANITIZED)
+        constexpr int kCalls = 12'500;
+#else
+        constexpr int kCalls = 125'000;
+#endif
+        constexpr int kThreads = 8;
+        bine::EpollReactor reactor;
+        int next[kThreads] = {};
+        int outOfOrder = 0;
+        int left = kThreads * kCalls;
+        {
+            std::vector<std::jthread> threads;
+            for (int t = 0; t < kThreads; ++t)
+                threads.emplace_back([&, t] {
+                    for (int i = 0; i < kCalls; ++i)
+                        reactor.callFromThread([&, t, i] {
+                            outOfOrder += next[t]++ != i;
+                            if (--left == 0) reactor.stop();
+                        });
+                });
+            reactor.run();
+        }
+        QCOMPARE(outOfOrder, 0);
+        QCOMPARE(left, 0);
     }
 
     void theDescriptorIsReadableUntilTheLastCallIsTaken() {
