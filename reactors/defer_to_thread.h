@@ -112,8 +112,8 @@ auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f, std::source_locati
         job->stop.request_stop();
         if (const auto pool = state.lock()) detail::withdrawJob(*pool, *job);
         answer.errback(CancelledError());
-    });
-    detail::DeferredFor<T, Callable> deferred(resolver.deferred());
+    }, where);
+    detail::DeferredFor<T, Callable> deferred(resolver.deferred(where));
     job->setAnswer(std::move(resolver));
     detail::enqueueJob(*pool.state(), job);
     return deferred;

@@ -23,11 +23,11 @@
 #include "bine/net/errors.h"
 #include "bine/net/tcp.h"
 #include "bine/protocols/line_receiver.h"
-#include "bine/reactors/defer_to_thread.h"
 #include "bine/reactors/descriptor.h"
 #include "bine/reactors/manual_clock.h"
 #include "bine/reactors/native_reactors.h"
 #include "bine/reactors/react.h"
+#include "bine/reactors/threads.h"
 
 using namespace std::chrono_literals;
 using bine::Deferred;
@@ -48,6 +48,7 @@ static void stopWork() {}
 static void complainOf(const bine::ConnectError&) {}
 static void use(int) {}
 static int slow() { return 1; }
+static Deferred<int> lookUp() { return bine::succeed(1); }
 static Deferred<> save() { return bine::succeed(); }
 static Deferred<std::string> fetchMail(User) { return bine::succeed(std::string("mail")); }
 static Deferred<int> count(std::string name) { return bine::succeed(static_cast<int>(name.size())); }
@@ -245,6 +246,11 @@ struct Input : bine::ReadDescriptor {
 [[maybe_unused]] static void watch(Reactor& reactor, Input& input) {
     reactor.addReader(input);
     reactor.removeReader(input);
+}
+
+[[maybe_unused]] static void fromAThreadAndBack(Reactor& reactor) {
+    int n = bine::blockingCallFromThread(reactor, lookUp);
+    use(n);
 }
 
 struct Echo : bine::Protocol {

@@ -388,8 +388,14 @@ private slots:
         std::vector<std::string> left{"unknown"};
         std::atomic<bool> done{false};
         Occupied other(pool, 1);
+        other.waitUntilStarted();
+        std::latch stopping(1);
+        const std::jthread opener([&] {
+            stopping.wait();
+            other.open();
+        });
         pool.callInThread([&] {
-            std::thread([&] { other.open(); }).detach();
+            stopping.count_down();
             left = pool.stop(forEver);
             done = true;
         });
