@@ -105,7 +105,9 @@ auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f, std::source_locati
     static_assert(!detail::IsDeferred<T>::value, "deferToThread: the function runs on another thread and must return a plain value, not a Deferred");
     using Job = detail::DeferredThreadJob<Callable, T>;
 
-    auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), reactor.mailbox(), where);
+    auto home = reactor.mailbox();
+    if (!home->isHome()) detail::throwMisuse("deferToThread: this is not the reactor's thread, to which the Deferred would belong; see blockingCallFromThread()");
+    auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), std::move(home), where);
     Resolver<T> resolver([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<detail::ThreadPoolState>(pool.state())](Resolver<T>& answer) {
         const auto job = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
         if (!job) return;

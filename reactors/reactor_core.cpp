@@ -380,7 +380,10 @@ void ReactorCore::shutDownNow() {
     if (life_ == Life::pending) {
         life_ = Life::idle;
         stopRequested_ = false;
+        ref();
+        mailbox_->refuseThreads();
         if (handle_) handle_->shutdownFinished();
+        unref();
         return;
     }
     if (life_ == Life::starting || life_ == Life::running) stopRequested_ = true;

@@ -459,6 +459,31 @@ private slots:
         QVERIFY(pool.stop(bine::ReactorBase::infinite).empty());
     }
 
+    void r081_itIsRefusedOnAnotherThread() {
+        bine::ThreadPool pool;
+        std::jthread([&] {
+            QVERIFY_THROWS_EXCEPTION(std::logic_error, deferToThread(reactor(), pool, [] {}));
+        }).join();
+    }
+
+    // What one job left behind is nothing to the next.
+    void r081_aJobThatFailsAfterOneThatSucceeded() {
+        Steps steps;
+        reactor().callWhenRunning([&] {
+            auto good = deferToThread(reactor(), [] { return 1; });
+            auto bad = deferToThread(reactor(), []() -> int { throw NoLuck(2); });
+            std::move(good).addCallback([&, bad = std::move(bad)](int value) mutable {
+                steps.add(std::to_string(value));
+                std::move(bad).addErrback([&](const Failure& failure) {
+                    steps.add(failure.getErrorMessage());
+                    return 0;
+                }).addCallback([&](int) { reactor().stop(); });
+            });
+        });
+        run();
+        QCOMPARE(steps.text(), "1 no luck");
+    }
+
     void r082_theCallbackGetsTheResultOnTheWorker() {
         Steps steps;
         std::thread::id worker, reported;
@@ -699,6 +724,32 @@ private slots:
         runToTheEnd();
         QCOMPARE(outcomeOf([] { return 42; }, [] {}), std::string("not running"));
         QCOMPARE(outcomeOf([] { return 42; }), std::string("answer 42"));
+    }
+
+    // Several wait at once; all are answered or refused.
+    void r084_manyThreadsWait() {
+        constexpr int kThreads = 5;
+        std::atomic<int> answered{0}, refused{0};
+        bool stopped = false;
+        {
+            std::vector<std::jthread> threads;
+            for (int t = 0; t < kThreads; ++t)
+                threads.emplace_back([&, mailbox = reactor().mailbox()] {
+                    try {
+                        for (int i = 0;; ++i)
+                            answered += blockingCallFromThread(mailbox, [&, i] {
+                                if (i == 20 && !std::exchange(stopped, true))
+                                    reactor().stop();
+                                return 1;
+                            });
+                    } catch (const bine::ReactorNotRunning&) {
+                        ++refused;
+                    }
+                });
+            run();
+        }
+        QVERIFY(answered > 20);
+        QCOMPARE(refused.load(), kThreads);
     }
 
     void r084_aWaitingWorkerDoesNotHoldTheShutdownUp() {

@@ -250,6 +250,7 @@ private slots:
                 both.arrive_and_wait();
             });
         both.wait();
+        QVERIFY(pool.stop(forEver).empty());
         QCOMPARE((std::set<std::string>(names, names + 2)), (std::set<std::string>{"hash-0", "hash-1"}));
     }
 
