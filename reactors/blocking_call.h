@@ -4,8 +4,8 @@
 //     const int users = bine::blockingCallFromThread(reactor, [&] { return connections.size(); });
 //     std::string page = bine::blockingCallFromThread(reactor, [&] { return fetch(url); });    // waits for the Deferred
 //
-// For threads that have nothing else to do: workers of a pool, a thread of a library. Any thread but the reactor's. Cost: a few allocations, one wake-up of the loop, and one
-// of the thread.
+// For threads that have nothing else to do: workers of a pool, a thread of a library. Any thread but the reactor's. Cost: a few allocations, one wake-up of the
+// loop, and one of the thread.
 
 #include <condition_variable>
 #include <memory>
@@ -23,14 +23,15 @@
 namespace bine::inline v0 {
 namespace detail {
 
-/// The thread's side: it waits until nothing of the call is left on the reactor's. So references to its locals are good for as long as there is somebody to use them.
+/// The thread's side: it waits until nothing of the call is left on the reactor's. So references to its locals are good for as long as somebody may use them.
 class BINE_EXPORT WaitingCall : public BlockingCall {
 public:
     WaitingCall() = default;
     ~WaitingCall() override;
     /// Posts the call and waits for its end. Throws std::logic_error on the reactor's thread, ReactorNotRunning if that has stopped.
     static void perform(Mailbox& mailbox, const std::shared_ptr<WaitingCall>& call);
-    // Reactor's thread.
+
+    // --- Reactor's thread.
 
     void refuse() override { end(); }
     /// The last thing that happens to it on this thread: drops the function, wakes the other thread.
@@ -89,13 +90,13 @@ private:
 
 }  // namespace detail
 
-/// Runs f on the thread of the reactor whose mailbox this is (Reactor::mailbox(): for threads that may outlive the reactor), in a later turn, and waits. Returns what f
-/// returns, or what the Deferred that it returns comes to; throws what that throws or fails with. When this returns, f and all that it began is over, so it may use
-/// this function's references.
+/// Runs f on the thread of the reactor whose mailbox this is (Reactor::mailbox(): for threads that may outlive the reactor), in a later turn, and waits. Returns
+/// what f returns, or what the Deferred that it returns comes to; throws what that throws or fails with. When this returns, f and all that it began is over: it may
+/// use what stands around the call by reference.
 ///
 /// Throws std::logic_error on the reactor's own thread, which would wait for itself. Before the reactor runs, it waits for that. If it stops or dies before it has
-/// answered: ReactorNotRunning, f unrun or what it waits for ended as by its owner's death; the same if it has stopped, until it runs again. A worker that waits here does
-/// therefore not hold the shutdown of its pool up. A dialog that f opened does, up to the deadline: while f is on the stack nobody leaves.
+/// answered: ReactorNotRunning, f unrun or what it waits for ended as by its owner's death; the same if it has stopped, until it runs again. A worker that waits
+/// here does therefore not hold the shutdown of its pool up. A dialog that f opened does, up to the deadline: while f is on the stack nobody leaves.
 template <class F>
 auto blockingCallFromThread(const std::shared_ptr<detail::Mailbox>& mailbox, F&& f) {
     using Callable = std::decay_t<F>;

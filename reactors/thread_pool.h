@@ -1,9 +1,9 @@
 #pragma once
 // ThreadPool: threads for blocking calls. Each reactor has one (Reactor::threadPool()), and deferToThread() is the way to use it.
 //
-// Its functions may be called on any thread, in jobs of the pool too. A worker is started when a job finds none idle, and ends when it was idle for a while; an idle
-// one sleeps until there is work for it. Workers never hold a program: one that is stuck in a call is left when stop() has waited long enough. They have names, which
-// debuggers and top show, and all signals are blocked in them. Cost of a job: an allocation or two, a lock, and the wake-up of the worker.
+// Its functions may be called on any thread, in jobs of the pool too. A worker is started when a job finds none idle, and ends when it was idle for a while; an
+// idle one sleeps until there is work for it. Workers never hold a program: one that is stuck in a call is left when stop() has waited long enough. They have
+// names, which debuggers and top show, and all signals are blocked in them. Cost of a job: a few allocations, a lock, and the wake-up of the worker.
 
 #include <cstddef>
 #include <list>
