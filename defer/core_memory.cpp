@@ -51,7 +51,7 @@ Core& Core::ofFrame(void* frame) noexcept {
 }
 
 void* Core::newFrame(std::size_t size) {
-    Core* const core = ::new (::operator new(frameOffset + size)) Core({}, true);
+    Core* const core = ::new (allocateBlock(frameOffset + size)) Core({}, true);
     core->frameSize_ = static_cast<std::uint32_t>(size);
     return core->frame();
 }
@@ -101,13 +101,10 @@ void Core::dieNow() noexcept {
 }
 
 void Core::freeBlock() noexcept {
-    const bool coroutine = coroutine_;
+    const std::size_t size = coroutine_ ? frameOffset + frameSize_ : plainBlock;
     unpoison(arena(), arenaSize());
     this->~Core();
-    if (coroutine)
-        ::operator delete(static_cast<void*>(this));
-    else
-        detail::freeBlock(this);
+    detail::freeBlock(this, size);
 }
 
 void* Core::allocateStage(std::size_t size, std::size_t alignment) {

@@ -12,43 +12,49 @@ ThreadMemory& threadMemory() noexcept {
 #ifdef BINE_SANITIZED
 
 void* allocateBlock(std::size_t size) { return ::operator new(size); }
-void freeBlock(void* block) noexcept { ::operator delete(block); }
+void freeBlock(void* block, std::size_t) noexcept { ::operator delete(block); }
 
 #else
 
 namespace {
 
-/// Empties the free list when its thread ends.
+constexpr std::size_t listOf(std::size_t size) noexcept { return (size - 1) / ThreadMemory::unit; }
+constexpr std::size_t sizeIn(std::size_t list) noexcept { return (list + 1) * ThreadMemory::unit; }
+
+/// Empties the free lists when their thread ends.
 struct Closer {
     ~Closer() {
         ThreadMemory& memory = threadMemory();
         memory.closed = true;
-        while (FreeBlock* block = memory.free) {
-            memory.free = block->next;
-            ::operator delete(static_cast<void*>(block));
-        }
+        for (FreeBlock*& free : memory.free)
+            while (FreeBlock* const block = free) {
+                free = block->next;
+                ::operator delete(static_cast<void*>(block));
+            }
     }
 };
 
 }  // namespace
 
 void* allocateBlock(std::size_t size) {
+    const std::size_t list = listOf(size);
+    if (list >= ThreadMemory::sizes) return ::operator new(size);
     ThreadMemory& memory = threadMemory();
-    if (FreeBlock* const block = memory.free) {
-        memory.free = block->next;
-        --memory.blocks;
-        return block;
-    }
-    return ::operator new(size);
+    FreeBlock* const block = memory.free[list];
+    if (!block) return ::operator new(sizeIn(list));
+    memory.free[list] = block->next;
+    memory.kept -= sizeIn(list);
+    return block;
 }
 
-void freeBlock(void* block) noexcept {
+void freeBlock(void* block, std::size_t size) noexcept {
+    const std::size_t list = listOf(size);
     ThreadMemory& memory = threadMemory();
-    if (memory.blocks >= ThreadMemory::mostBlocks || memory.closed) return ::operator delete(block);
+    if (list >= ThreadMemory::sizes || memory.kept >= ThreadMemory::mostKept || memory.closed) return ::operator delete(block);
     static thread_local Closer closer;
     static_cast<void>(closer);
-    memory.free = ::new (block) FreeBlock{memory.free};
-    ++memory.blocks;
+    memory.free[list] = ::new (block) FreeBlock{memory.free[list]};
+    memory.kept += sizeIn(list);
 }
 
 #endif

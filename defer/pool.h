@@ -1,7 +1,7 @@
 #pragma once
-// What the engine keeps per thread: a free list of blocks, and what waits to die. Internal to the engine.
+// What the engine keeps per thread: free lists of blocks, and what waits to die. Internal to the engine.
 //
-// Under sanitizers there is no free list and dead stages are poisoned.
+// Under sanitizers there are no free lists, and dead stages are poisoned.
 
 #include <cstddef>
 #include <cstdint>
@@ -23,12 +23,14 @@ struct FreeBlock {
 /// Trivially destructible, so that what dies late in the life of a thread may still use it.
 struct ThreadMemory {
     static constexpr int mostDepth = 16;     // of destructors that destroy Deferreds
-    static constexpr int mostBlocks = 1024;  // 400 KiB
+    static constexpr std::size_t unit = 64;  // sizes are rounded up to this
+    static constexpr std::size_t sizes = 16;
+    static constexpr std::size_t mostKept = 512 * 1024;  // bytes in free lists
 
     Core* trash = nullptr;
     int depth = 0;
-    int blocks = 0;
-    FreeBlock* free = nullptr;
+    std::size_t kept = 0;
+    FreeBlock* free[sizes] = {};
     bool closed = false;  // the thread ends: nothing is kept any more
 
     Core* living = nullptr;  // the youngest first
@@ -39,9 +41,10 @@ struct ThreadMemory {
 };
 ThreadMemory& threadMemory() noexcept;
 
-/// Of the one size that the free list is for. Throws std::bad_alloc.
+/// Throws std::bad_alloc.
 void* allocateBlock(std::size_t size);
-void freeBlock(void* block) noexcept;
+/// `size`: as it was allocated.
+void freeBlock(void* block, std::size_t size) noexcept;
 
 inline void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
 #ifdef BINE_ASAN

@@ -125,6 +125,10 @@ private slots:
     void aCoroutineAllocatesOnce() {
         const auto work = [](int value) -> Deferred<int> { co_return value; };
         QCOMPARE(countedIn([&] { auto d = work(1); }), 1L);
+        QCOMPARE(countedIn([&] {
+                     for (int i = 0; i < 100; ++i) auto d = work(i);
+                 }),
+                 1L);
     }
     void awaitingAFiredOneAllocatesNothing() {
         long inside = -1;
