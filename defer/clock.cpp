@@ -65,6 +65,7 @@ static TimePoint later(TimePoint from, Duration by) {
 }  // namespace detail
 
 Clock::~Clock() = default;
+Duration Clock::timeSlice() const { return std::chrono::milliseconds(10); }
 
 DelayedCall Clock::scheduleCall(Delay delay, Function<void()> call) {
     if (delay.value() < Duration::zero()) throw std::invalid_argument("callLater: the delay is negative");

@@ -162,6 +162,9 @@ public:
     /// The calls that wait, in no particular order.
     virtual std::vector<DelayedCall> getDelayedCalls() const = 0;
 
+    /// How long work that can be cut into pieces may go on in one call: 10 ms; in somebody else's loop, a turn's budget.
+    virtual Duration timeSlice() const;
+
 protected:
     /// Takes a timer whose `when` and `where` are set; keeps a reference until it is called or cancelled.
     virtual void schedule(detail::Timer& timer) = 0;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <list>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -107,7 +108,7 @@ class Cooperation final : public std::enable_shared_from_this<Cooperation> {
 public:
     enum class Life : std::uint8_t { waiting, running, stopped, gone };
 
-    Cooperation(Clock& clock, Duration timeSlice, Life life) : clock_(clock), timeSlice_(timeSlice), life_(life) {}
+    Cooperation(Clock& clock, std::optional<Duration> timeSlice, Life life) : clock_(clock), timeSlice_(timeSlice), life_(life) {}
 
     Life life() const noexcept { return life_; }
     void start();
@@ -125,7 +126,7 @@ private:
     bool passIsOver();
 
     Clock& clock_;
-    Duration timeSlice_;
+    std::optional<Duration> timeSlice_;  // none: the clock's
     Life life_;
     CooperativeWork::List runnable_;  // the next comes first
     CooperativeWork::List idle_;      // paused, waiting, or in a step
@@ -315,7 +316,7 @@ void Cooperation::dropTick() {
 // A step may open a dialog, whose loop comes back here: then the others go on, and this frame, when it comes back, finds its time used up.
 void Cooperation::tick() {
     const auto self = shared_from_this();
-    const TimePoint end = clock_.now() + timeSlice_;
+    const TimePoint end = clock_.now() + (timeSlice_ ? *timeSlice_ : clock_.timeSlice());
     ++pass_;
     passBegan_ = clock_.now();
     while (life_ == Life::running && !runnable_.empty() && !passIsOver()) {
@@ -357,10 +358,14 @@ void CooperativeTask::stop() { work().stop(); }
 bool CooperativeTask::active() const noexcept { return work_ && work_->active(); }
 void CooperativeTask::own(detail::OwnerHook& hook) const { work().own(hook); }
 
+static Cooperation::Life lifeFrom(Cooperator::Start start) {
+    return start == Cooperator::Start::now ? Cooperation::Life::running : Cooperation::Life::waiting;
+}
+
+Cooperator::Cooperator(Clock& clock, Start start) : cooperation_(std::make_shared<Cooperation>(clock, std::nullopt, lifeFrom(start))) {}
 Cooperator::Cooperator(Clock& clock, Delay timeSlice, Start start) {
     if (timeSlice.value() < Duration::zero()) throw std::invalid_argument("Cooperator: the time slice is negative");
-    const auto life = start == Start::now ? Cooperation::Life::running : Cooperation::Life::waiting;
-    cooperation_ = std::make_shared<Cooperation>(clock, timeSlice.value(), life);
+    cooperation_ = std::make_shared<Cooperation>(clock, timeSlice.value(), lifeFrom(start));
 }
 Cooperator::~Cooperator() { cooperation_->stop(Cooperation::Life::gone); }
 

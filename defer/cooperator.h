@@ -160,9 +160,11 @@ class BINE_EXPORT Cooperator {
 public:
     enum class Start { now, later };
 
-    /// `timeSlice` is how long the tasks may take together in one turn, by the clock; the step that exceeds it is the last. On a clock that stands still (a
-    /// ManualClock) each task gets one step per turn. With Start::later the tasks wait for start(). Throws std::invalid_argument for a negative slice.
-    explicit Cooperator(Clock& clock, Delay timeSlice = std::chrono::milliseconds(10), Start start = Start::now);
+    /// The clock says how long the tasks may take together in one turn: Clock::timeSlice(). The step that exceeds it is the last. On a clock that stands still
+    /// (a ManualClock) each task gets one step per turn. With Start::later the tasks wait for start().
+    explicit Cooperator(Clock& clock, Start start = Start::now);
+    /// The same with a time slice of its own. Throws std::invalid_argument if it is negative.
+    Cooperator(Clock& clock, Delay timeSlice, Start start = Start::now);
     Cooperator(const Cooperator&) = delete;
     Cooperator& operator=(const Cooperator&) = delete;
     /// As stop().

@@ -15,7 +15,7 @@ int EpollReactor::fileno() {
     return core_->exportedDescriptor();
 }
 
-void EpollReactor::dispatch() { dispatch(std::chrono::milliseconds(1)); }
+void EpollReactor::dispatch() { dispatch(detail::ReactorCore::kHostBudget); }
 
 void EpollReactor::dispatch(Duration budget) {
     core_->assertThread("dispatch()");

@@ -55,6 +55,8 @@ void ReactorBase::closeReactor() noexcept {
 
 TimePoint ReactorBase::now() const { return core_->clockNow(); }
 
+Duration ReactorBase::timeSlice() const { return core_->timeSlice(); }
+
 std::vector<DelayedCall> ReactorBase::getDelayedCalls() const { return core_->pendingCalls(); }
 
 void ReactorBase::schedule(detail::Timer& timer) {

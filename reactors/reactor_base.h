@@ -30,6 +30,7 @@ public:
     ~ReactorBase() override;
 
     TimePoint now() const override;
+    Duration timeSlice() const override;
     std::vector<DelayedCall> getDelayedCalls() const override;
 
     void run() override;

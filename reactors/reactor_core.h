@@ -97,8 +97,11 @@ public:
     /// The handle is being destroyed.
     void close();
 
+    /// How long a turn in a host takes unless setBudget() says otherwise.
+    static constexpr Duration kHostBudget = std::chrono::milliseconds(1);
     void setBudget(Duration budget) noexcept { budget_ = budget; }
     Duration budgetOr(Duration otherwise) const noexcept { return budget_ < Duration::zero() ? otherwise : budget_; }
+    Duration timeSlice() const noexcept { return budgetOr(exported_ ? kHostBudget : std::chrono::milliseconds(10)); }
     void setShutdownDeadline(Duration deadline) noexcept { shutdownDeadline_ = deadline; }
     ReactorStats stats() const;
     ThreadPool& threadPool();

@@ -121,6 +121,26 @@ private slots:
         clock.advance(0s);
         QCOMPARE(text, std::string("ababab"));
     }
+    void s010_inSomebodyElsesLoopTheSliceIsTheTurnsBudget() {
+        bine::EpollReactor own, embedded;
+        embedded.fileno();
+        QCOMPARE(own.timeSlice(), bine::Duration(10ms));
+        QCOMPARE(embedded.timeSlice(), bine::Duration(1ms));
+        embedded.setTurnBudget(3ms);
+        QCOMPARE(embedded.timeSlice(), bine::Duration(3ms));
+
+        struct HostsClock : BusyClock {
+            bine::Duration timeSlice() const override { return 1ms; }
+        } clock;
+        int steps = 0;
+        Cooperator cooperator(clock);
+        cooperator.cooperate([&] {
+            clock.busy += 500us;
+            return ++steps < 100;
+        });
+        clock.advance(0s);
+        QCOMPARE(steps, 2);
+    }
     void s010_theSliceCanBeSet() {
         bine::EpollReactor reactor;
         // On a real clock: a slice of nothing is one step.
