@@ -33,3 +33,10 @@ private:
 };
 
 inline std::runtime_error oops(const char* text = "oops") { return std::runtime_error(text); }
+
+/// What became of a Deferred, as a word.
+inline std::string outcome(bine::Deferred<>& deferred) {
+    const auto word = std::make_shared<std::string>("nothing yet");
+    deferred.addBoth([word](bine::Result<> result) { *word = result.isValue() ? "fired" : result.failure().typeName(); });
+    return *word;
+}
