@@ -34,9 +34,17 @@ private:
 
 inline std::runtime_error oops(const char* text = "oops") { return std::runtime_error(text); }
 
-/// What became of a Deferred, as a word.
-inline std::string outcome(bine::Deferred<>& deferred) {
+/// What became of a Deferred, as a word. A failure is taken off it.
+template <class T>
+std::string outcome(bine::Deferred<T>& deferred) {
     const auto word = std::make_shared<std::string>("nothing yet");
-    deferred.addBoth([word](bine::Result<> result) { *word = result.isValue() ? "fired" : result.failure().typeName(); });
+    deferred.addBoth([word](bine::Result<T> result) -> bine::Result<T> {
+        *word = result.isValue() ? "fired" : result.failure().typeName();
+        if (result.isValue()) return result;
+        if constexpr (std::is_void_v<T>)
+            return {};
+        else
+            return T();
+    });
     return *word;
 }

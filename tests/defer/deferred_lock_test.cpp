@@ -23,18 +23,6 @@ using bine::Scope;
 
 namespace {
 
-/// What became of a Deferred, as a word.
-template <class T>
-std::string outcome(Deferred<T>& deferred) {
-    const auto word = std::make_shared<std::string>("nothing yet");
-    deferred.addBoth([word](Result<T> result) {
-        *word = result.isValue() ? "fired" : result.failure().typeName();
-        return result;
-    });
-    if (word->starts_with("bine::")) deferred.addErrback([](Failure) -> T { return T(); });
-    return *word;
-}
-
 /// Takes the lock by hand, and writes its name when it has it.
 Deferred<DeferredLock*> enter(DeferredLock& lock, std::string& order, char name) {
     return lock.acquire().addCallback([&order, name](DeferredLock* same) {

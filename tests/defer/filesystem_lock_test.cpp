@@ -63,13 +63,6 @@ private:
 /// The number of a process that is no more.
 pid_t deadProcess() { return OtherProcess().number(); }
 
-/// What became of a Deferred, as a word.
-std::string outcome(Deferred<>& deferred) {
-    const auto word = std::make_shared<std::string>("nothing yet");
-    deferred.addBoth([word](Result<> result) { *word = result.isValue() ? "fired" : result.failure().typeName(); });
-    return *word;
-}
-
 }  // namespace
 
 class FilesystemLockTest : public QObject {
