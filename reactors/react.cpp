@@ -5,6 +5,7 @@
 #include "bine/defer/owner.h"
 #include "bine/log/log.h"
 #include "bine/reactors/errors.h"
+#include "bine/reactors/reactor_core.h"
 
 namespace bine::inline v0::detail {
 namespace {
@@ -16,6 +17,22 @@ void stopIfRunning(Reactor& reactor) {
         // It is stopping already.
     }
 }
+
+class PinnedCore {
+public:
+    explicit PinnedCore(Reactor& reactor) : core_(reactor.core()) {
+        if (core_) core_->ref();
+    }
+    ~PinnedCore() {
+        if (core_) core_->unref();
+    }
+    PinnedCore(const PinnedCore&) = delete;
+    PinnedCore& operator=(const PinnedCore&) = delete;
+    int exitSignal() const { return core_ ? core_->exitSignal() : 0; }
+
+private:
+    ReactorCore* core_;
+};
 
 int exitStatus(Result<int> result) {
     if (result.isValue()) return *result;
@@ -39,8 +56,9 @@ int runUntilDone(Reactor& reactor, Function<Deferred<int>()> main) {
         // From within the loop, which may not have been entered yet.
         if (!*stopping) reactor.callLater(Duration::zero(), [&reactor] { stopIfRunning(reactor); }).ownedBy(scope);
     });
+    const PinnedCore core(reactor);  // the reactor may be destroyed inside
     reactor.run();
-    return status;
+    return core.exitSignal() != 0 ? 128 + core.exitSignal() : status;
 }
 
 }  // namespace bine::inline v0::detail

@@ -26,7 +26,7 @@ BINE_EXPORT int runUntilDone(Reactor& reactor, Function<Deferred<int>()> main);
 
 /// Calls main(reactor, arguments...), which returns a Deferred<> or a Deferred<int>, then run(); stops the reactor when that has fired, also if it was there at
 /// once. Returns its int, or 0; if it failed, or main threw, logs that as critical and returns 1. If somebody else stops the reactor first, what has not ended
-/// of main is ended as by its owner's death, and 0 returned. Throws what run() throws.
+/// of main is ended as by its owner's death, and 0 returned; 128 + the number if it was SIGINT or SIGTERM, as a shell has it. Throws what run() throws.
 template <class F, class... A>
     requires std::is_invocable_v<std::decay_t<F>&, Reactor&, std::decay_t<A>&...>
 int react(Reactor& reactor, F&& main, A&&... arguments) {

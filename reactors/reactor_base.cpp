@@ -1,5 +1,8 @@
 #include "bine/reactors/reactor_base.h"
 
+#include <sys/types.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -71,7 +74,7 @@ void ReactorBase::run() {
     ReactorCore* core = core_;  // this object may be destroyed inside
     core->ref();
     try {
-        core->start();
+        core->start(gettid() == getpid() ? SignalHandling::on : SignalHandling::off);
         while (core->life() != Life::idle && core->reactor()) core->ownTurn(infinite);
     } catch (...) {
         core->unref();
@@ -178,6 +181,13 @@ void ReactorBase::setShutdownDeadline(Delay deadline) {
     if (deadline.value() < Duration::zero()) throw std::invalid_argument("setShutdownDeadline: the deadline is negative");
     core_->setShutdownDeadline(deadline.value());
 }
+
+void ReactorBase::setSignalHandling(SignalHandling handling) {
+    core_->assertThread("setSignalHandling()");
+    core_->setSignalHandling(handling);
+}
+
+int ReactorBase::exitSignal() const { return core_->exitSignal(); }
 
 ReactorStats ReactorBase::stats() const { return core_->stats(); }
 

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "bine/reactors/reactor.h"
+#include "bine/reactors/signals.h"
 
 namespace bine::inline v0 {
 
@@ -58,6 +59,13 @@ public:
     /// How long all of shutdown may take: 750 ms unless set. What is not done by then is logged by name and left.
     void setShutdownDeadline(Delay deadline);
     static constexpr Duration infinite = (Duration::max)();
+
+    /// Whether SIGINT and SIGTERM stop the reactor while it runs. Unless said they do in a run() that waits by itself, on the process's main thread, and not in hosts,
+    /// whose application decides. What is not at its default disposition when the reactor starts is left alone. Said while it runs it counts at once: `on` takes what
+    /// others have taken meanwhile, `off` gives everything back.
+    void setSignalHandling(SignalHandling handling);
+    /// The signal that ended the last run, SIGINT or SIGTERM; 0 if none did. For the end of main(): see exitWithSignal().
+    int exitSignal() const;
 
     ReactorStats stats() const;
 

@@ -242,11 +242,13 @@ void ReactorCore::soon(Function<void()> call) {
 }
 
 bool ReactorCore::workWaits() const noexcept {
-    return !soon_.empty() || timers_.hasImmediate() || (stopRequested_ && active()) || life_ == Life::pending;
+    return !soon_.empty() || timers_.hasImmediate() || (stopRequested_ && active()) || signalWaits() || life_ == Life::pending;
 }
 
 void ReactorCore::acknowledgeWake() {
-    if (!workWaits() && mailbox_->empty()) mailbox_->acknowledge();
+    if (workWaits() || !mailbox_->empty()) return;
+    mailbox_->acknowledge();
+    if (signalWaits()) mailbox_->wake();  // it came in between, and its wake-up has just been quietened
 }
 
 Duration ReactorCore::untilNextTimer() {
@@ -255,7 +257,13 @@ Duration ReactorCore::untilNextTimer() {
     return (std::max)(next - clockNow(), Duration::zero());
 }
 
-void ReactorCore::aboutToWait() { flushDirty(); }
+void ReactorCore::aboutToWait() {
+    flushDirty();
+    // A host's toolkit may take the signals at any time. In a loop of its own the reactor looks after the startup, and after the first turn.
+    if (!signals_ || (!exported_ && signalLooks_ == 0)) return;
+    if (!exported_) --signalLooks_;
+    signals_->lookAgain();
+}
 
 // --- Life
 
@@ -268,15 +276,17 @@ void ReactorCore::attach() {
     mailbox_->wake();
 }
 
-void ReactorCore::start() {
+void ReactorCore::start(SignalHandling signalHandling) {
     life_ = Life::starting;
+    exitSignal_ = 0;
     everStarted_ = true;
     mailbox_->answerThreads();
     startThreads();
-    events_.fire("startup", [this] {
+    events_.fire("startup", [this, signalHandling] {
         if (life_ != Life::starting) return;
         life_ = Life::running;
         running_ = true;
+        if (signalHandling_.value_or(signalHandling) == SignalHandling::on) watchSignals();
     });
 }
 
@@ -297,7 +307,30 @@ void ReactorCore::fireSystemEvent(std::string_view event) {
         event, [this, neverRan] { if (neverRan()) stopThreads(); }, [this, neverRan] { if (neverRan() && threadPool_) threadPool_->hold(); });
 }
 
+void ReactorCore::setSignalHandling(SignalHandling handling) {
+    signalHandling_ = handling;
+    if (handling == SignalHandling::off)
+        signals_.reset();
+    else if (signals_)
+        signals_->lookAgain();
+    else if (life_ == Life::running)
+        watchSignals();
+}
+
+void ReactorCore::watchSignals() {
+    signals_ = std::make_unique<SignalWatch>(mailbox_);
+    signalLooks_ = 2;
+}
+
+void ReactorCore::stopForSignal(int number) {
+    if (!active() || life_ == Life::stopping || stopRequested_) return;
+    exitSignal_ = number;
+    stopRequested_ = true;
+    Logger("bine.reactor").info(std::string("Received ") + signalName(number) + ", shutting down");
+}
+
 void ReactorCore::seeToStop() {
+    if (signalWaits()) stopForSignal(signals_->take());
     if (stopRequested_ && (life_ == Life::starting || life_ == Life::running)) beginShutdown();
 }
 
@@ -355,6 +388,7 @@ void ReactorCore::stopThreads() {
 
 void ReactorCore::shutdownDone() {
     life_ = Life::idle;
+    signals_.reset();
     if (threadPool_) threadPool_->hold();
     ref();
     reportLiving();
@@ -367,6 +401,7 @@ void ReactorCore::crash() {
     life_ = Life::idle;
     running_ = false;
     stopRequested_ = false;
+    signals_.reset();
     if (shutdownTimer_.active()) shutdownTimer_.cancel();
     events_.abandon("startup");
     events_.abandon("shutdown");
@@ -396,6 +431,7 @@ void ReactorCore::close() {
     ref();
     guarded("Unhandled error when the reactor was destroyed", [this] { shutDownNow(); });
     handle_ = nullptr;
+    signals_.reset();
     events_.abandon();
     for (Turn* turn = innermost_; turn; turn = turn->outer) turn->dead = true;
     life_ = Life::idle;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <deque>
+#include <optional>
 #include <typeindex>
 #include <unordered_map>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "bine/reactors/mailbox.h"
 #include "bine/reactors/poller.h"
 #include "bine/reactors/reactor_base.h"
+#include "bine/reactors/signal_watch.h"
 #include "bine/reactors/system_events.h"
 #include "bine/reactors/timer_heap.h"
 
@@ -88,7 +90,8 @@ public:
     /// One turn of the own loop: sends, waits at most `timeout`, dispatches.
     void ownTurn(Duration timeout);
     void aboutToWait();
-    void start();
+    /// `signalHandling` is what counts if nobody has said another.
+    void start(SignalHandling signalHandling = SignalHandling::off);
     void requestStop();
     void crash();
     void fireSystemEvent(std::string_view event);
@@ -103,6 +106,8 @@ public:
     Duration budgetOr(Duration otherwise) const noexcept { return budget_ < Duration::zero() ? otherwise : budget_; }
     Duration timeSlice() const noexcept { return budgetOr(exported_ ? kHostBudget : std::chrono::milliseconds(10)); }
     void setShutdownDeadline(Duration deadline) noexcept { shutdownDeadline_ = deadline; }
+    void setSignalHandling(SignalHandling handling);
+    int exitSignal() const noexcept { return exitSignal_; }
     ReactorStats stats() const;
     ThreadPool& threadPool();
 
@@ -139,6 +144,9 @@ private:
     void serve(const PollEvent& event);
     void order(Batch& batch, std::size_t n);
     void seeToStop();
+    bool signalWaits() const noexcept { return signals_ && signals_->waits(); }
+    void watchSignals();
+    void stopForSignal(int number);
     void beginShutdown();
     void leaveRunningState();
     void disconnectAll();
@@ -168,6 +176,7 @@ private:
     SystemEvents events_;
     std::unique_ptr<ThreadPool> threadPool_;
     std::deque<Function<void()>> soon_;
+    std::unique_ptr<SignalWatch> signals_;  // from 'during startup' to the end of the shutdown
 
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> freeSlots_;
@@ -188,6 +197,9 @@ private:
     bool everStarted_ = false;
     bool stopRequested_ = false;
     bool exported_ = false;
+    std::uint8_t signalLooks_ = 0;  // that are left in a loop of its own
+    std::optional<SignalHandling> signalHandling_;
+    int exitSignal_ = 0;
     int timerFd_ = -1;
     TimePoint armedFor_ = (TimePoint::max)();
     Duration budget_{-1};  // negative: the loop's own default

@@ -222,6 +222,12 @@ static Deferred<int> count(std::string name) { return bine::succeed(static_cast<
     reactor.stop();
 }
 
+[[maybe_unused]] static void withoutSignals(bine::EpollReactor& reactor) {
+    reactor.setSignalHandling(bine::SignalHandling::off);
+    reactor.run();
+    if (reactor.exitSignal() != 0) bine::exitWithSignal(reactor.exitSignal());
+}
+
 [[maybe_unused]] static int program(Reactor& reactor) {
     return bine::react(reactor, [](Reactor&) { return save(); });
 }

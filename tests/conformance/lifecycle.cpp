@@ -1,4 +1,4 @@
-// Contract 2.A, R-001 to R-011: how a reactor starts and ends. (R-009 belongs to signals.)
+// Contract 2.A, R-001 to R-011: how a reactor starts and ends. (R-009 is in signals.cpp.)
 
 #include <thread>
 

@@ -2,6 +2,8 @@
 
 #include "defer/defer_testing.h"
 
+#include <signal.h>
+
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -194,6 +196,19 @@ private slots:
         reactor.run();
         QVERIFY(refused);
         QVERIFY(!tooFar);
+    }
+    void aSignalIsInTheStatus() {
+        struct sigaction mine{};
+        struct sigaction before{};
+        mine.sa_handler = SIG_DFL;
+        sigaction(SIGTERM, &mine, &before);  // Qt Test has a handler
+        EpollReactor reactor;
+        const int status = bine::react(reactor, [](Reactor& reactor) -> Deferred<int> {
+            reactor.callLater(1ms, [] { raise(SIGTERM); });
+            return bine::deferLater(reactor, 1h, [] { return 3; });
+        });
+        sigaction(SIGTERM, &before, nullptr);
+        QCOMPARE(status, 128 + SIGTERM);
     }
     void mainMayBeACoroutineWithCapturesAndArguments() {
         EpollReactor reactor;
