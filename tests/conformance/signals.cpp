@@ -458,7 +458,7 @@ private slots:
         int number = 0;
         bine::kit::onThread([&](bine::kit::ReactorHost& host) {
             host.reactor().setSignalHandling(SignalHandling::on);
-            host.reactor().callLater(0s, [] { kill(getpid(), SIGTERM); });
+            host.reactor().callLater(0s, [] { raise(SIGTERM); });
             host.run();
             number = host.reactor().exitSignal();
         });
