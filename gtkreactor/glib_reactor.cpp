@@ -11,6 +11,7 @@
 #include "bine/reactors/activity.h"
 #include "bine/reactors/errors.h"
 #include "bine/reactors/reactor_core.h"
+#include "bine/reactors/reactor_names.h"
 
 namespace bine::inline v0 {
 namespace {
@@ -247,6 +248,10 @@ bool GlibReactor::loopRuns() const { return host_->ownsLoop() || g_main_depth() 
 void GlibReactor::shutdownFinished() {
     host_->leave();
     if (host_->ownsLoop()) host_->endLoop();
+}
+
+void registerGlibReactor() {
+    registerReactor("glib", []() -> std::unique_ptr<ReactorBase> { return std::make_unique<GlibReactor>(); });
 }
 
 } // namespace bine::inline v0

@@ -78,4 +78,8 @@ private:
     std::unique_ptr<Host, ReleaseHost> host_;
 };
 
+/// From here on reactorByName("glib") makes a GlibReactor on the thread's default context
+/// (bine/reactors/reactor_names.h). Any thread.
+BINE_EXPORT void registerGlibReactor();
+
 } // namespace bine::inline v0

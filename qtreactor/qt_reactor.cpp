@@ -13,6 +13,7 @@
 #include "bine/reactors/activity.h"
 #include "bine/reactors/errors.h"
 #include "bine/reactors/reactor_core.h"
+#include "bine/reactors/reactor_names.h"
 
 namespace bine::inline v0 {
 namespace {
@@ -257,6 +258,10 @@ bool QtReactor::loopRuns() const { return QThread::currentThread()->loopLevel() 
 void QtReactor::shutdownFinished() {
     host_->leave();
     if (host_->ownsLoop()) host_->endLoops();
+}
+
+void registerQtReactor() {
+    registerReactor("qt", []() -> std::unique_ptr<ReactorBase> { return std::make_unique<QtReactor>(); });
 }
 
 } // namespace bine::inline v0

@@ -45,4 +45,7 @@ private:
     std::unique_ptr<Host, ReleaseHost> host_;
 };
 
+/// From here on reactorByName("qt") makes a QtReactor (bine/reactors/reactor_names.h). Any thread.
+BINE_EXPORT void registerQtReactor();
+
 } // namespace bine::inline v0
