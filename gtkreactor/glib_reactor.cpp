@@ -170,6 +170,7 @@ gboolean GlibReactor::Host::prepareGuard(GSource* source, gint* timeout) {
 
 gboolean GlibReactor::Host::checkGuard(GSource* source) {
     auto* guard = reinterpret_cast<Source*>(source);
+    if (guard->host) guard->host->reactor_->core()->meter().loopWoke();
     return guard->host && guard->host->starved(guard->poll.revents != 0);
 }
 

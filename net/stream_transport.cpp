@@ -385,6 +385,11 @@ std::string StreamTransport::logPrefix() const {
     return session_ == 0 ? name + ",client" : name + "," + std::to_string(session_) + "," + getPeer().host();
 }
 
+CallbackName StreamTransport::callbackName() const noexcept {
+    const Protocol* const heard = protocol();
+    return {CallbackName::Kind::connection, session_, heard ? typeid(*heard).name() : typeid(*this).name()};
+}
+
 std::string StreamTransport::describe() const {
     const std::string name = Transport::logPrefix();
     return session_ == 0

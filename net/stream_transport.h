@@ -70,6 +70,7 @@ public:
     void flush() override;
     void reactorStopped() override;
     LogContext logContext() override { return LogContext(logPrefix()); }
+    CallbackName callbackName() const noexcept override;
 
 protected:
     void writeOwned(std::string&& data) override;

@@ -148,7 +148,10 @@ void QtReactor::Host::watch() {
     auto hook = [this] { aboutToWait(); };
     connections_[0] =
         QObject::connect(dispatcher, &QAbstractEventDispatcher::aboutToBlock, notifier_.get(), hook);
-    connections_[1] = QObject::connect(dispatcher, &QAbstractEventDispatcher::awake, notifier_.get(), hook);
+    connections_[1] = QObject::connect(dispatcher, &QAbstractEventDispatcher::awake, notifier_.get(), [this] {
+        aboutToWait();
+        reactor_->core()->meter().loopWoke();
+    });
     connections_[2] =
         QObject::connect(dispatcher, &QObject::destroyed, notifier_.get(), [this] { loopDied(); });
     auto quits = [this] { loopQuits(); };

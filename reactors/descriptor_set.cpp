@@ -172,6 +172,15 @@ unsigned WatchedNumber::readyNow() const noexcept {
 }
 
 // Whoever calls this keeps it, and the core.
+CallbackName WatchedNumber::callbackName() const noexcept {
+    CallbackName name = IoHandler::callbackName();
+    if (const ReadDescriptor* const reader = reader_.descriptor)
+        name.name = typeid(*reader).name();
+    else if (const WriteDescriptor* const writer = writer_.descriptor)
+        name.name = typeid(*writer).name();
+    return name;
+}
+
 void WatchedNumber::ioReady(unsigned events) {
     if (!ours()) return disconnect(numberReused(fd()));
     ReactorCore& home = *core();

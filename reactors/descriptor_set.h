@@ -61,6 +61,7 @@ public:
 
     void ioReady(unsigned events) override;
     void reactorStopped() override;
+    CallbackName callbackName() const noexcept override;
 
 private:
     friend class DescriptorSet;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <typeinfo>
 #include <utility>
 
 #include "bine/reactors/activity.h"
@@ -17,6 +18,10 @@ void IoHandler::openIn(ReactorCore& core, int fd) {
     core_ = &core;
     fd_ = fd;
     slot_ = core.allotSlot(*this);
+}
+
+CallbackName IoHandler::callbackName() const noexcept {
+    return {CallbackName::Kind::descriptor, static_cast<std::uint32_t>(fd_), typeid(*this).name()};
 }
 
 void IoHandler::wantReading(bool on) {

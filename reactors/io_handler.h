@@ -11,6 +11,7 @@
 
 #include "bine/log/context.h"
 #include "bine/log/export.h"
+#include "bine/reactors/stalls.h"
 
 namespace bine::inline v0::detail {
 
@@ -43,6 +44,8 @@ public:
     virtual void reactorStopped() = 0;
     /// "Protocol,3,127.0.0.1": for log lines inside its callbacks.
     virtual LogContext logContext() { return {}; }
+    /// Whose callbacks ioReady() runs, for who wants to know what took so long. Asked before each ioReady(): no user code, no allocation.
+    virtual CallbackName callbackName() const noexcept;
 
 protected:
     IoHandler() = default;

@@ -189,6 +189,12 @@ void ReactorBase::setSignalHandling(SignalHandling handling) {
 
 int ReactorBase::exitSignal() const { return core_->exitSignal(); }
 
+void ReactorBase::warnOfStalls(Delay longest) {
+    core_->assertThread("warnOfStalls()");
+    if (longest.value() <= Duration::zero()) throw std::invalid_argument("warnOfStalls: the time is not positive");
+    core_->warnOfStalls(longest.value());
+}
+
 ReactorStats ReactorBase::stats() const { return core_->stats(); }
 
 void ReactorBase::shutDownNow() { core_->shutDownNow(); }

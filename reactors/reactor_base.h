@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "bine/reactors/reactor.h"
 #include "bine/reactors/signals.h"
@@ -24,6 +25,10 @@ struct ReactorStats {
     std::uint64_t callbacks = 0;  ///< user callbacks run: timers, thread calls, descriptor events
     std::size_t descriptors = 0;  ///< in the set now, the reactor's own not counted
     std::size_t delayedCalls = 0; ///< pending now
+    /// The longest that one callback has held the loop, in wall time: what froze a window. A dialog that a callback runs holds nothing up, so there each stretch between
+    /// its turns and waits counts for itself. Not the callback that asks.
+    Duration longestCallback{};
+    std::string longestCallbackName; ///< "callLater() at main.cpp:12", "Echo,3"; empty if there was none
 };
 
 class BINE_EXPORT ReactorBase : public Reactor {
@@ -66,6 +71,10 @@ public:
     void setSignalHandling(SignalHandling handling);
     /// The signal that ended the last run, SIGINT or SIGTERM; 0 if none did. For the end of main(): see exitWithSignal().
     int exitSignal() const;
+    /// Logs a warning while a callback holds the loop for longer than that, and another one with its duration when it is over. Opt-in, for as long as the reactor
+    /// runs; `infinite` switches it off. It has a thread of its own, on which log observers hear of it, and which sleeps while the loop does. Only callbacks of the
+    /// reactor are watched, not those of a host. What is not positive throws std::invalid_argument.
+    void warnOfStalls(Delay longest);
 
     ReactorStats stats() const;
 

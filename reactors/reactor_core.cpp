@@ -106,10 +106,20 @@ void ReactorCore::runSoon(Turn& turn) {
         Function<void()> call = std::move(soon_.front());
         soon_.pop_front();
         acknowledgeWake();
-        guarded("Unhandled error in the reactor", call);
-        call = nullptr;
-        if (turn.over() || turn.spent()) return;
+        {
+            const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::next, 0, nullptr});
+            guarded("Unhandled error in the reactor", call);
+            call = nullptr;
+        }
+        if (turn.over() || turn.spentByCallback()) return;
     }
+}
+
+void ReactorCore::measuredCall(DelayedCall& call) {
+    const std::source_location where = call.where();
+    const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::delayedCall, where.line(), where.file_name()});
+    ++callbacks_;
+    runDelayedCall(call);
 }
 
 void ReactorCore::runTimers(Turn& turn) {
@@ -117,9 +127,8 @@ void ReactorCore::runTimers(Turn& turn) {
     if (armedFor_ <= turn.started) armTimer(turn.started);
     while (DelayedCall call = timers_.popDue(turn.started, limit)) {
         armTimer(turn.started);
-        ++callbacks_;
-        runDelayedCall(call);
-        if (turn.over() || turn.spent()) return;
+        measuredCall(call);
+        if (turn.over() || turn.spentByCallback()) return;
     }
 }
 
@@ -130,9 +139,12 @@ void ReactorCore::runCalls(Turn& turn) {
         Function<void()> call = mailbox_->take();
         acknowledgeWake();
         ++callbacks_;
-        guarded("Unhandled error in a call from a thread", call);
-        call = nullptr;
-        if (turn.over() || turn.spent()) return;
+        {
+            const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::threadCall, 0, nullptr});
+            guarded("Unhandled error in a call from a thread", call);
+            call = nullptr;
+        }
+        if (turn.over() || turn.spentByCallback()) return;
     }
 }
 
@@ -140,9 +152,8 @@ void ReactorCore::runImmediate(Turn& turn) {
     const auto limit = timers_.sequence();
     while (DelayedCall call = timers_.popImmediate(limit)) {
         acknowledgeWake();
-        ++callbacks_;
-        runDelayedCall(call);
-        if (turn.over() || turn.spent()) return;
+        measuredCall(call);
+        if (turn.over() || turn.spentByCallback()) return;
     }
 }
 
@@ -162,7 +173,7 @@ void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         serve(batch[i]);
         // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
-        if (turn.over() || (i + 1 < n && turn.spent())) {
+        if (turn.over() || (i + 1 < n && turn.spentByCallback())) {
             if (!turn.dead) servedBeforeCut_ = i + 1;
             return;
         }
@@ -194,6 +205,7 @@ void ReactorCore::serve(const PollEvent& event) {
     if (handler->busy()) return handler->readyWhileBusy(event.events);
     slots_[at].lastServed = turnNumber_;
     ++callbacks_;
+    const CallbackMeter::Scope measured(meter_, handler->callbackName());
     guarded("Unhandled error in the reactor", [&] { handler->ioReady(event.events); });
 }
 
@@ -259,6 +271,7 @@ Duration ReactorCore::untilNextTimer() {
 
 void ReactorCore::aboutToWait() {
     flushDirty();
+    meter_.loopWaits();
     // A host's toolkit may take the signals at any time. In a loop of its own the reactor looks after the startup, and after the first turn.
     if (!signals_ || (!exported_ && signalLooks_ == 0)) return;
     if (!exported_) --signalLooks_;
@@ -282,6 +295,9 @@ void ReactorCore::start(SignalHandling signalHandling) {
     everStarted_ = true;
     mailbox_->answerThreads();
     startThreads();
+    startWatchdog();
+    meter_.turnBegins(clockNow());
+    const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::startup, 0, nullptr});
     events_.fire("startup", [this, signalHandling] {
         if (life_ != Life::starting) return;
         life_ = Life::running;
@@ -343,6 +359,7 @@ void ReactorCore::beginShutdown() {
         shutdownEnd_ = clockNow() + shutdownDeadline_;
         shutdownTimer_ = handle_->callLater(shutdownDeadline_, [this] { events_.giveUpWaiting("shutdown"); });
     }
+    const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::shutdown, 0, nullptr});
     events_.fire("shutdown", [this] { leaveRunningState(); }, [this] { shutdownDone(); });
 }
 
@@ -375,6 +392,16 @@ void ReactorCore::startThreads() {
     if (threadPool_) guarded("The reactor's threads could not be started", [this] { threadPool_->start(); });
 }
 
+void ReactorCore::warnOfStalls(Duration longest) {
+    stallLimit_ = longest;
+    meter_.unwatch();
+    if (longest != Poller::kForever && life_ != Life::idle && life_ != Life::pending) meter_.watch(longest);
+}
+
+void ReactorCore::startWatchdog() {
+    if (stallLimit_ != Poller::kForever) guarded("The stall watchdog could not be started", [this] { meter_.watch(stallLimit_); });
+}
+
 void ReactorCore::stopThreads() {
     mailbox_->refuseThreads();  // a worker that waits for this thread is not to be waited for
     if (!threadPool_) return;
@@ -389,6 +416,7 @@ void ReactorCore::stopThreads() {
 void ReactorCore::shutdownDone() {
     life_ = Life::idle;
     signals_.reset();
+    meter_.unwatch();
     if (threadPool_) threadPool_->hold();
     ref();
     reportLiving();
@@ -402,6 +430,7 @@ void ReactorCore::crash() {
     running_ = false;
     stopRequested_ = false;
     signals_.reset();
+    meter_.unwatch();
     if (shutdownTimer_.active()) shutdownTimer_.cancel();
     events_.abandon("startup");
     events_.abandon("shutdown");
@@ -432,6 +461,7 @@ void ReactorCore::close() {
     guarded("Unhandled error when the reactor was destroyed", [this] { shutDownNow(); });
     handle_ = nullptr;
     signals_.reset();
+    meter_.unwatch();
     events_.abandon();
     for (Turn* turn = innermost_; turn; turn = turn->outer) turn->dead = true;
     life_ = Life::idle;
@@ -470,6 +500,8 @@ ReactorStats ReactorCore::stats() const {
     stats.callbacks = callbacks_;
     stats.descriptors = handlerCount_;
     stats.delayedCalls = pendingCalls().size();
+    stats.longestCallback = meter_.longest();
+    stats.longestCallbackName = meter_.longestName().text();
     return stats;
 }
 

@@ -19,6 +19,7 @@
 #include "bine/reactors/poller.h"
 #include "bine/reactors/reactor_base.h"
 #include "bine/reactors/signal_watch.h"
+#include "bine/reactors/stalls.h"
 #include "bine/reactors/system_events.h"
 #include "bine/reactors/timer_heap.h"
 
@@ -108,6 +109,8 @@ public:
     void setShutdownDeadline(Duration deadline) noexcept { shutdownDeadline_ = deadline; }
     void setSignalHandling(SignalHandling handling);
     int exitSignal() const noexcept { return exitSignal_; }
+    void warnOfStalls(Duration longest);
+    CallbackMeter& meter() noexcept { return meter_; }
     ReactorStats stats() const;
     ThreadPool& threadPool();
 
@@ -137,6 +140,7 @@ private:
     void turn(Duration budget, Batch& batch, std::size_t fetched, bool fetch);
     void runSoon(Turn& turn);
     void runTimers(Turn& turn);
+    void measuredCall(DelayedCall& call);
     void runCalls(Turn& turn);
     void runImmediate(Turn& turn);
     std::size_t withoutWakeUps(Batch& batch, std::size_t n);
@@ -152,6 +156,7 @@ private:
     void disconnectAll();
     void stopThreads();
     void startThreads();
+    void startWatchdog();
     void shutdownDone();
     void flushDirty();
     void acknowledgeWake();
@@ -177,6 +182,7 @@ private:
     std::unique_ptr<ThreadPool> threadPool_;
     std::deque<Function<void()>> soon_;
     std::unique_ptr<SignalWatch> signals_;  // from 'during startup' to the end of the shutdown
+    CallbackMeter meter_;
 
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> freeSlots_;
@@ -202,6 +208,7 @@ private:
     int exitSignal_ = 0;
     int timerFd_ = -1;
     TimePoint armedFor_ = (TimePoint::max)();
+    Duration stallLimit_ = Poller::kForever;
     Duration budget_{-1};  // negative: the loop's own default
     Duration shutdownDeadline_ = std::chrono::milliseconds(750);
     TimePoint shutdownEnd_ = (TimePoint::max)();

@@ -11,6 +11,7 @@ struct ReactorCore::Turn {
           deadline(limited ? started + budget : (TimePoint::max)()) {
         core.ref();
         core.innermost_ = this;
+        core.meter_.turnBegins(started);
         ++core.depth_;
     }
     ~Turn() {
@@ -24,11 +25,9 @@ struct ReactorCore::Turn {
     /// The reactor died, or a nested turn ran: whatever this frame still knows is stale.
     bool over() const noexcept { return dead || core.turnNumber_ != number; }
     /// Looked at between any two user callbacks.
-    bool spent() noexcept {
-        if (!limited || core.clockNow() < deadline) return false;
-        cut = true;
-        return true;
-    }
+    bool spent() noexcept { return limited && spentAt(core.clockNow()); }
+    /// The same right after a callback that was measured, which has just looked at the clock.
+    bool spentByCallback() noexcept { return limited && spentAt(core.meter_.lastLook()); }
 
     ReactorCore& core;
     Turn* outer;
@@ -38,6 +37,13 @@ struct ReactorCore::Turn {
     TimePoint deadline;
     bool dead = false;
     bool cut = false;
+
+private:
+    bool spentAt(TimePoint now) noexcept {
+        if (now < deadline) return false;
+        cut = true;
+        return true;
+    }
 };
 
 }  // namespace bine::inline v0::detail

@@ -31,6 +31,7 @@ int main() {
 
     reactor.addSystemEventTrigger("before", "shutdown", [] { return sayGoodbye(); });
     reactor.setShutdownDeadline(2s);
+    reactor.warnOfStalls(100ms);
 
     bine::deferToThread(reactor, [] { return slowAnswer(); })
         .addCallback([&](int answer) { std::printf("%d\n", answer); })
