@@ -19,7 +19,8 @@ namespace {
 constexpr bine::Duration kBudget = 1ms;
 constexpr bine::Duration kWork = 50us;
 
-/// What each turn took, from the first callback in it to the end of the last, and how long the longest callback was.
+/// What each turn took, from the first callback in it to the end of the last. One is too long if that is beyond the budget, a callback of each kind, and what it takes to ask
+/// the kernel for what is ready. In a virtual machine a thread is charged for time that its host took away, so a few of them are nobody's fault.
 class Books {
 public:
     explicit Books(bine::ReactorBase& reactor) : reactor_(reactor) {}
@@ -29,29 +30,34 @@ public:
         const bine::Duration began = cpuTimeOfThread();
         const std::uint64_t turn = reactor_.stats().turns;
         if (turn != turn_) {
+            ++turns;
+            tooLong += lasted_ > 2 * kBudget + 4 * longestCallback_;
             turn_ = turn;
             turnBegan_ = began;
+            longestCallback_ = {};
             inTurn_ = 0;
         }
         ++inTurn_;
         ++callbacks;
         while (cpuTimeOfThread() - began < kWork) {}
         const bine::Duration ended = cpuTimeOfThread();
-        longestCallback = (std::max)(longestCallback, ended - began);
-        longestTurn = (std::max)(longestTurn, ended - turnBegan_);
+        longestCallback_ = (std::max)(longestCallback_, ended - began);
+        lasted_ = ended - turnBegan_;
         mostInATurn = (std::max)(mostInATurn, inTurn_);
     }
 
     std::size_t callbacks = 0;
     std::size_t mostInATurn = 0;
-    bine::Duration longestCallback{};
-    bine::Duration longestTurn{};
+    std::size_t turns = 0;
+    std::size_t tooLong = 0;
 
 private:
     bine::ReactorBase& reactor_;
     std::uint64_t turn_ = 0;
     std::size_t inTurn_ = 0;
     bine::Duration turnBegan_{};
+    bine::Duration longestCallback_{};
+    bine::Duration lasted_{};
 };
 
 /// Nobody ever reads what makes it ready.
@@ -171,9 +177,7 @@ private slots:
 
         // Each takes 50 us, of 1 ms; and each kind gets one when the budget is spent.
         QVERIFY2(books.mostInATurn <= 24, qPrintable(QString("%1 callbacks in a turn").arg(books.mostInATurn)));
-        // Beside the callbacks a turn asks the kernel for what is ready.
-        const bine::Duration allowed = kBudget + 4 * books.longestCallback + 1ms;
-        QVERIFY2(books.longestTurn <= allowed, qPrintable(QString("a turn took %1 us").arg(books.longestTurn / 1us)));
+        QVERIFY2(books.tooLong * 50 <= books.turns, qPrintable(QString("%1 of %2 turns were too long").arg(books.tooLong).arg(books.turns)));
         QVERIFY(reactor().stats().cutTurns > 0);
         if (host().hosted()) {
             QVERIFY2(hosts >= 10, qPrintable(QString::number(hosts)));
