@@ -1,8 +1,8 @@
 #pragma once
 // Activity: what stands around every call of user code that a reactor makes. Internal.
 //
-// An exception barrier (nothing is thrown through a loop, ours or a host's), the log prefix, and the name that the stall watchdog and the
-// statistics show. Reactor's thread. Cost: a few stores.
+// An exception barrier (nothing is thrown through a loop, ours or a host's) and the log prefix; how long it takes is for stalls.h. Reactor's
+// thread. Cost: a few stores.
 
 #include <source_location>
 #include <string_view>
