@@ -107,11 +107,11 @@ private slots:
     void r264_eachConnectionHearsTheSameEverywhere() {
         std::map<std::string, std::shared_ptr<Heard>> all;
         std::vector<bine::ListeningPort> ports;
-        // A port for each, so that who is who does not depend on who is accepted first.
+        // A port for each, so that who is who does not depend on who is accepted first. The factory does not keep the protocol, which keeps it.
         const auto connect = [&](const std::string& name, bool half = false) {
             const auto server = all[name + " server"] = half ? std::make_shared<HalfHeard>() : std::make_shared<Heard>();
             const auto client = all[name + " client"] = half ? std::make_shared<HalfHeard>() : std::make_shared<Heard>();
-            ports.push_back(bine::listenTCP(reactor(), 0, bine::Factory::make([server](const bine::Address&) { return server; }),
+            ports.push_back(bine::listenTCP(reactor(), 0, bine::Factory::make([kept = std::weak_ptr(server)](const bine::Address&) { return kept.lock(); }),
                                             bine::TCPServerOptions().interface("127.0.0.1")));
             bine::connectProtocol(reactor(), "127.0.0.1", ports.back().getHost().port(), client);
             return std::pair(server, client);
