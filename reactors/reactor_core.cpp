@@ -169,19 +169,19 @@ std::size_t ReactorCore::withoutWakeUps(Batch& batch, std::size_t n) {
 void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
     n = withoutWakeUps(batch, n);
     order(batch, n);
-    servedBeforeCut_ = 0;
+    lastTurnWasCut_ = false;
     for (std::size_t i = 0; i < n; ++i) {
         serve(batch[i]);
         // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
         if (turn.over() || (i + 1 < n && turn.spentByCallback())) {
-            if (!turn.dead) servedBeforeCut_ = i + 1;
+            if (!turn.dead) lastTurnWasCut_ = true;
             return;
         }
     }
 }
 
-// The kernel hands out the same descriptors first again and again, so after a cut those come first whose last turn is the longest ago: as many as the last
-// turn could serve, since the order among them, and behind them, makes no difference.
+// The kernel hands out the same descriptors first again and again, so after a cut those come first whose last turn is the longest ago. All of them are put in
+// order: how many this turn can serve nobody knows.
 void ReactorCore::order(Batch& batch, std::size_t n) {
     if (shuffle_ != 0) {
         for (std::size_t i = n; i > 1; --i) {
@@ -189,13 +189,13 @@ void ReactorCore::order(Batch& batch, std::size_t n) {
             std::swap(batch[i - 1], batch[(shuffle_ >> 33) % i]);
         }
     }
-    if (servedBeforeCut_ == 0 || servedBeforeCut_ >= n) return;
+    if (!lastTurnWasCut_) return;
     const auto lastServed = [this](const PollEvent& event) {
         const auto slot = static_cast<std::uint32_t>(event.token);
         return slot < slots_.size() ? slots_[slot].lastServed : 0;
     };
-    const auto at = [&](std::size_t i) { return batch.begin() + static_cast<std::ptrdiff_t>(i); };
-    std::nth_element(at(0), at(servedBeforeCut_), at(n), [&](const PollEvent& a, const PollEvent& b) { return lastServed(a) < lastServed(b); });
+    std::sort(batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(n),
+              [&](const PollEvent& a, const PollEvent& b) { return lastServed(a) < lastServed(b); });
 }
 
 void ReactorCore::serve(const PollEvent& event) {

@@ -194,7 +194,7 @@ private:
     Turn* innermost_ = nullptr;
     int depth_ = 0;
     std::uint64_t turnNumber_ = 0;
-    std::size_t servedBeforeCut_ = 0;  // descriptors in the last turn, if that ended before its events did
+    bool lastTurnWasCut_ = false;  // it ended before its events did
     std::uint64_t cutTurns_ = 0;
     std::uint64_t callbacks_ = 0;
 
