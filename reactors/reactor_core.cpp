@@ -171,7 +171,7 @@ void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
     order(batch, n);
     lastTurnWasCut_ = false;
     for (std::size_t i = 0; i < n; ++i) {
-        serve(batch[i]);
+        if (!serve(batch[i])) continue;
         // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
         if (turn.over() || (i + 1 < n && turn.spentByCallback())) {
             if (!turn.dead) lastTurnWasCut_ = true;
@@ -198,15 +198,16 @@ void ReactorCore::order(Batch& batch, std::size_t n) {
               [&](const PollEvent& a, const PollEvent& b) { return lastServed(a) < lastServed(b); });
 }
 
-void ReactorCore::serve(const PollEvent& event) {
+bool ReactorCore::serve(const PollEvent& event) {
     const auto at = static_cast<std::uint32_t>(event.token);
-    if (at >= slots_.size() || slots_[at].generation != event.token >> 32 || !slots_[at].handler) return;
+    if (at >= slots_.size() || slots_[at].generation != event.token >> 32 || !slots_[at].handler) return false;
     const std::shared_ptr<IoHandler> handler = slots_[at].handler;
-    if (handler->busy()) return handler->readyWhileBusy(event.events);
+    if (handler->busy()) return handler->readyWhileBusy(event.events), false;
     slots_[at].lastServed = turnNumber_;
     ++callbacks_;
     const CallbackMeter::Scope measured(meter_, handler->callbackName());
     guarded("Unhandled error in the reactor", [&] { handler->ioReady(event.events); });
+    return true;
 }
 
 bool ReactorCore::turnIsOver() const noexcept { return innermost_ && (innermost_->over() || innermost_->spent()); }

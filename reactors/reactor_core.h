@@ -145,7 +145,7 @@ private:
     void runImmediate(Turn& turn);
     std::size_t withoutWakeUps(Batch& batch, std::size_t n);
     void runIo(Turn& turn, Batch& batch, std::size_t n);
-    void serve(const PollEvent& event);
+    bool serve(const PollEvent& event);  // false: it concerns nobody now, and cost nothing
     void order(Batch& batch, std::size_t n);
     void seeToStop();
     bool signalWaits() const noexcept { return signals_ && signals_->waits(); }
