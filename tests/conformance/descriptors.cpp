@@ -679,7 +679,7 @@ private slots:
     }
 
     void r060_addedInTheSamePassItIsNotCalledForWhatIsGone() {
-        // The descriptor blocks: a call without something to read would never return. `other` comes first in the pass.
+        // The descriptor blocks: a call without something to read would never return. `other` comes first in the pass, unless somebody shuffles the events.
         const Pair trigger = Pair::sockets(), pair = Pair::sockets();
         Probe other(trigger.near), first(pair.near), second(pair.near), writer(pair.near);
         writer.onWrite = [&] {
@@ -688,7 +688,8 @@ private slots:
         };
         other.onRead = [&] {
             take(trigger.near);
-            first.text += take(pair.near);
+            if (first.text.empty())
+                first.text += take(pair.near);
             reactor().removeReader(first);
             reactor().addReader(second);
             return IoResult();

@@ -93,7 +93,10 @@ private:
 class Deaf : public bine::Protocol {
 public:
     explicit Deaf(Told& told) : told_(told) {}
-    void connectionMade() override { transport().pauseProducing(); }
+    void connectionMade() override {
+        ++told_.made;
+        transport().pauseProducing();
+    }
     void connectionLost(const Failure&) override { ++told_.lost; }
 
 private:
@@ -172,7 +175,7 @@ private slots:
         };
         bine::ListeningPort port;
         std::function<void()> whenReady = [&] {
-            const bool there = (!(state & unread) || told.made == 1) && (!(state & stuckWorker) || worker->began);
+            const bool there = (!(state & unread) || told.made == 2) && (!(state & stuckWorker) || worker->began);
             if (!there)
                 reactor().callLater(1ms, [&] { whenReady(); });
             else if (state & dialog)
