@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <deque>
 #include <map>
 #include <stdexcept>
@@ -204,7 +205,9 @@ private slots:
 
     void r069_aSignalIsInvisible() {
         struct sigaction action {}, old {};
-        action.sa_handler = [](int) {}; // and no SA_RESTART
+        static std::atomic<int> handled;
+        handled = 0;
+        action.sa_handler = [](int) { ++handled; }; // and no SA_RESTART
         ::sigaction(SIGUSR1, &action, &old);
         const Pair pair = Pair::sockets();
         Probe probe(pair.near);
@@ -215,7 +218,8 @@ private slots:
             other = std::jthread([&] {
                 for (int i = 0; i < 50; ++i) {
                     ::pthread_kill(self, SIGUSR1);
-                    std::this_thread::sleep_for(200us);
+                    while (handled == i)
+                        std::this_thread::yield();
                 }
                 pair.far.send("x");
             });

@@ -289,11 +289,19 @@ private slots:
         auto d = two.deferred();
         two.callback(1);
         bool seen = false;
+        std::string way;
         auto rest = std::move(one.deferred).chainDeferred(std::move(two)).addErrback([&](Failure failure) {
             seen = failure.check<bine::AlreadyCalledError>() != nullptr;
+            way = failure.getTraceback();
         });
+        Resolver<> outer;
+        auto last = outer.deferred().addCallback([&] { return std::move(rest); });
+        outer.callback();
+        const auto fired = std::source_location::current().line() + 1;
         one.resolver.callback(1);
         QVERIFY(seen);
+        // What the error says is the target's; the way it came begins where the source was fired.
+        QVERIFY2(way.find("fired at") != std::string::npos && way.find("deferred_chaining_test.cpp:" + std::to_string(fired)) != std::string::npos, way.c_str());
     }
 
     void d032_describeTellsWhatAnUnfiredOneIs() {

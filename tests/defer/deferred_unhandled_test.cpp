@@ -175,6 +175,28 @@ private slots:
         kept.deferred = bine::succeed(1);
         QCOMPARE(reports(), std::size_t(0));
     }
+    void whatStillWaitsWhenTheReactorStopsIsListedInADebugBuild() {
+        std::string listed;
+        const auto observer = bine::addLogObserver(
+            [&](const bine::LogEvent& event) {
+                if (event.message.find("outlive the reactor's run") != std::string::npos) listed += event.message;
+            },
+            bine::LogLevel::debug);
+        Resolver<int> waits;
+        const auto line = std::source_location::current().line() + 1;
+        auto d = waits.deferred();
+        bine::EpollReactor reactor;
+        reactor.callWhenRunning([&] { reactor.stop(); });
+        reactor.run();
+        log_.recorder().flush();
+        waits.callback(1);
+#ifdef NDEBUG
+        static_cast<void>(line);
+        QCOMPARE(listed, std::string());
+#else
+        QVERIFY2(listed.find("deferred_unhandled_test.cpp:" + std::to_string(line)) != std::string::npos, listed.c_str());
+#endif
+    }
     void d049_aLaterFailureIsReportedAgain() {
         bine::EpollReactor reactor;
         Pair<int> kept;
