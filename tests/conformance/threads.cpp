@@ -805,7 +805,7 @@ private slots:
     void r085_theListRunsInOrderOnOneThread() {
         Steps steps;
         std::vector<std::thread::id> threads;
-        const auto held = std::make_shared<int>();
+        auto held = std::make_shared<int>();  // not const: a const capture is copied where it should be moved, and two hold it for a while
         const auto note = [&](const char* step) {
             return [&, step] {
                 steps.add(step);

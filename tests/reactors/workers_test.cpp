@@ -321,7 +321,7 @@ private slots:
 
     void r082_theFunctionIsGoneWhenItsResultIsReported() {
         ThreadPool pool;
-        const auto held = std::make_shared<int>();
+        auto held = std::make_shared<int>();  // not const: a const capture is copied where it should be moved, and two hold it for a while
         std::atomic<long> holders{0};
         pool.callInThreadWithCallback([held = std::weak_ptr(held), &holders](Result<int>) { holders = held.use_count(); }, [held] { return 1; });
         until([&] { return holders != 0; });
