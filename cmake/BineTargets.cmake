@@ -42,6 +42,8 @@ function(bine_library name)
     add_library(${target})
     add_library(Bine::${exported} ALIAS ${target})
     bine_target_defaults(${target})
+    # What the library calls of its own is its own, as Clang has it anyway.
+    target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-semantic-interposition>)
     set_target_properties(${target} PROPERTIES
         OUTPUT_NAME bine-${name}
         EXPORT_NAME ${exported}

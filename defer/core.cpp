@@ -48,14 +48,10 @@ void throwMisuse(const char* what) { throw std::logic_error(what); }
 
 // --- The loop.
 
-void Core::append(Stage& stage) {
-    if (killed_) {  // its owner died: it would never run
-        const CoreRef pin(*this);
-        return destroyStage(stage);
-    }
-    (last_ ? last_->next : first_) = &stage;
-    last_ = &stage;
-    settle();
+// The owner died: it would never run.
+void Core::refuse(Stage& stage) noexcept {
+    const CoreRef pin(*this);
+    destroyStage(stage);
 }
 
 /// What a loop has still to run: the newest first, as recursion would.
@@ -68,7 +64,7 @@ public:
     }
     void run() {
         while (Core* core = first_) {
-            first_ = std::exchange(core->nextReady_, nullptr);
+            first_ = core->nextReady_;
             core->advance(*this);
             core->release();
         }
@@ -78,10 +74,12 @@ private:
     Core* first_ = nullptr;
 };
 
-void Core::settle() {
-    if (busy_ || result.empty() || inner_) return;
+void Core::runLoop() {
+    retain();
+    busy_ = true;
     Ready ready;
-    ready.push(*this);
+    advance(ready);
+    release();
     ready.run();
 }
 
@@ -92,47 +90,57 @@ void Core::advance(Ready& ready) {
             return ownerDied();
         }
         if (inner_ || result.empty()) break;
-        if (holding_) {
-            releaseHeldStage();
-        } else if (hasBody_) {
-            resumeBody();
-        } else if (pauses_ != 0) {
-            break;
-        } else if (!first_) {
-            return endChain(ready);
-        } else {
-            Stage& stage = popStage();
-            if (stage.operations->run)
-                runStage(stage);
-            else if (handOver(stage, ready))
-                return;
+        if (holding_ || hasBody_) {
+            if (holding_)
+                releaseHeldStage();
+            else
+                resumeBody();
+            continue;
         }
+        if (pauses_ != 0) break;
+        if (!first_) return endChain(ready);
+        Stage& stage = popStage();
+        if (HandOver::is(stage)) {
+            if (handOver(stage, ready)) return;
+            continue;
+        }
+        if (result.isFailure()) {
+            if (stage.operations->onFailure) runErrback(stage);
+        } else if (stage.operations->onValue) {
+            try {
+                stage.operations->onValue(stage, *this);
+            } catch (...) {
+                result.setFailure(caughtFailure());
+                noteFailure();
+            }
+        }
+        if (inner_ && !inner_->called_)
+            hold(stage);
+        else
+            destroyStage(stage);
     }
     busy_ = false;
     passOnCancel();
 }
 
-void Core::runStage(Stage& stage) {
-    const bool failing = result.isFailure();
-    if (failing ? stage.operations->onFailure : stage.operations->onValue) {
-        const Failure before = failing ? result.failure() : Failure();
-        try {
-            stage.operations->run(stage, *this);
-        } catch (...) {
-            Failure failure = caughtFailure();
-            const bool sameAgain = before && failure.sameException(before);  // it keeps its places
-            result.setFailure(sameAgain ? before : std::move(failure));
-            if (!sameAgain) noteFailure();
-        }
-        if (inner_ && !inner_->called_) {
-            stage.next = first_;
-            first_ = &stage;
-            if (!last_) last_ = &stage;
-            holding_ = true;
-            return;
-        }
+void Core::runErrback(Stage& stage) {
+    const Failure before = result.failure();
+    try {
+        stage.operations->onFailure(stage, *this);
+    } catch (...) {
+        Failure failure = caughtFailure();
+        const bool sameAgain = failure.sameException(before);  // it keeps its places
+        result.setFailure(sameAgain ? before : std::move(failure));
+        if (!sameAgain) noteFailure();
     }
-    destroyStage(stage);
+}
+
+// It returned what is waited for now.
+void Core::hold(Stage& stage) noexcept {
+    if (!first_) last_ = &stage;
+    stage.next = first_;
+    first_ = &stage;
+    holding_ = true;
 }
 
 // Where this Deferred was made and fired; or that the failure came here from another one.
@@ -149,12 +157,14 @@ void Core::noteFailure(bool passed) noexcept {
 }
 
 void Core::resumeBody() {
-    CoreRef pin(*this);
     {
-        const LogScope scope(promise_->context());
+        LogScope scope([](void* promise) { return static_cast<PromiseBase*>(promise)->context(); }, promise_);
         std::coroutine_handle<>::from_address(frame()).resume();
     }
-    if (!bodyDone_) return;
+    if (bodyDone_) leaveBody();
+}
+
+void Core::leaveBody() {
     cancelRequested_ = false;
     destroyFrame();
     markCalled(created_);
@@ -285,8 +295,8 @@ void HandOver::destroyForward(Stage& stage) noexcept {
     if (Core* const target = std::exchange(static_cast<HandOver&>(stage).target, nullptr)) target->abandon();
 }
 
-const Stage::Operations HandOver::awaiting{nullptr, &HandOver::destroyAwait, sizeof(HandOver), true, true};
-const Stage::Operations HandOver::forwarding{nullptr, &HandOver::destroyForward, sizeof(HandOver), true, true};
+const Stage::Operations HandOver::awaiting{nullptr, nullptr, &HandOver::destroyAwait, sizeof(HandOver)};
+const Stage::Operations HandOver::forwarding{nullptr, nullptr, &HandOver::destroyForward, sizeof(HandOver)};
 
 void Core::addForward(Core& target) {
     append(*construct<HandOver>(HandOver::forwarding, target));
@@ -346,13 +356,14 @@ void Core::bodyBegins(PromiseBase& promise) noexcept {
 }
 
 void Core::start() {
-    CoreRef pin(*this);
+    const CoreRef pin(*this);
     busy_ = true;
-    resumeBody();
+    std::coroutine_handle<>::from_address(frame()).resume();  // its log prefix is the one in force
+    if (bodyDone_) leaveBody();
     busy_ = false;
     if (killed_) return ownerDied();
     passOnCancel();
-    settle();
+    if (first_ || waiter_ || !handle_ || result.isFailure()) settle();  // else whoever called it has the value in hand
 }
 
 void Core::await(Core& inner, Handle handle, bool leavesNothing) {
@@ -373,8 +384,7 @@ void Core::await(Core& inner, Handle handle, bool leavesNothing) {
         borrows_ = true;
         inner.lent_ = true;
         inner.taken_ = leavesNothing;
-        (inner.last_ ? inner.last_->next : inner.first_) = stage;
-        inner.last_ = stage;
+        inner.link(*stage);
     } else {
         inner.handle_ = false;
         link(inner);

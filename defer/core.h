@@ -19,6 +19,7 @@
 
 #include "bine/defer/failure.h"
 #include "bine/defer/owner.h"
+#include "bine/defer/poison.h"
 #include "bine/defer/result.h"
 #include "bine/log/export.h"
 
@@ -79,8 +80,13 @@ public:
     /// REQUIRES: holds a T. Afterwards the slot is empty, whatever T's move does.
     template <class T>
     T take() {
-        const Emptier emptier{*this};
-        return std::move(value<T>());
+        if constexpr (isInside<T> && std::is_trivially_destructible_v<T>) {
+            operations_ = nullptr;
+            return std::move(value<T>());
+        } else {
+            const Emptier emptier{*this};
+            return std::move(value<T>());
+        }
     }
     /// REQUIRES: isFailure().
     Failure& failure() noexcept { return *std::launder(reinterpret_cast<Failure*>(room_)); }
@@ -108,6 +114,8 @@ public:
         const ValueOperations* const old = std::exchange(operations_, nullptr);
         if (old && old->destroy) old->destroy(room_);
     }
+    /// Holds nothing that has a destructor.
+    bool isTrivial() const noexcept { return !operations_ || !operations_->destroy; }
     /// REQUIRES: not empty.
     std::string describe() const;
 
@@ -159,12 +167,12 @@ private:
 /// One level of a chain: a callback, an errback, or both. What is derived from it has the callables.
 struct Stage {
     struct Operations {
-        /// Takes the core's result and leaves another, or calls core.waitFor(). What it throws becomes the result.
-        void (*run)(Stage&, Core&);
-        void (*destroy)(Stage&) noexcept;
-        std::uint32_t size;
-        bool onValue;
-        bool onFailure;
+        /// Takes the core's result, a value or a failure, and leaves another, or calls core.waitFor(). What it throws becomes the result.
+        using Run = void (*)(Stage&, Core&);
+        Run onValue;  // null: values pass by; of a canceller: called without a result
+        Run onFailure;
+        void (*destroy)(Stage&) noexcept;  // null: nothing to do
+        std::size_t size;
     };
     explicit Stage(const Operations& operations) noexcept : operations(&operations) {}
     Stage(const Stage&) = delete;
@@ -225,8 +233,11 @@ public:
     // --- The producer's end.
 
     /// False if this firing is to be dropped silently. Throws AlreadyCalledError.
-    bool mayFire();
-    /// `result` has been set after mayFire(). A failure notes the place.
+    bool mayFire() {
+        checkThread();
+        return (!called_ && !killed_) || mayFireAgain();
+    }
+    /// `result` has been set after mayFire(). A failure notes the place. The caller holds a reference.
     void fire(std::source_location where);
     bool called() const noexcept { return called_; }
     template <class S, class... A>
@@ -280,12 +291,13 @@ private:
     class Ready;
     struct Chunk;
 
-    Core(std::source_location created, bool coroutine) noexcept;
+    Core(ThreadMemory& thread, std::source_location created, bool coroutine) noexcept;
     ~Core() override;
 
     template <class S, class... A>
     S* construct(A&&... arguments) {
-        void* const room = allocateStage(sizeof(S), alignof(S));
+        static_assert(alignof(S) <= alignof(void*), "a callback's captures may not be aligned beyond a pointer's alignment: put them behind a pointer");
+        void* const room = allocateStage(sizeof(S));
         if constexpr (std::is_nothrow_constructible_v<S, A...>) {
             return ::new (room) S(std::forward<A>(arguments)...);
         } else {
@@ -297,19 +309,59 @@ private:
             }
         }
     }
-    void* allocateStage(std::size_t size, std::size_t alignment);
-    void freeStage(void* room, std::size_t size) noexcept;
-    void destroyStage(Stage& stage) noexcept;
+    void* allocateStage(std::size_t size) {
+        checkThread();
+        if (arenaLive_ == 0) arenaUsed_ = 0;
+        if (arenaUsed_ + size > arenaSize_) return allocateInChunk(size);
+        std::byte* const place = arena() + arenaUsed_;
+        arenaUsed_ = static_cast<std::uint16_t>(arenaUsed_ + size);
+        ++arenaLive_;
+        unpoison(place, size);
+        return place;
+    }
+    void freeStage(void* room, std::size_t size) noexcept {
+        poison(room, size);
+        if (static_cast<std::size_t>(static_cast<std::byte*>(room) - arena()) < arenaSize_)
+            --arenaLive_;
+        else
+            freeInChunk(room);
+    }
+    void* allocateInChunk(std::size_t size);
+    void freeInChunk(void* room) noexcept;
+    void destroyStage(Stage& stage) noexcept {
+        const std::size_t size = stage.operations->size;
+        if (stage.operations->destroy) stage.operations->destroy(stage);
+        freeStage(&stage, size);
+    }
     void destroyStages() noexcept;
-    void append(Stage& stage);
-    Stage& popStage() noexcept;
+    void append(Stage& stage) {
+        if (killed_) return refuse(stage);
+        link(stage);
+        settle();
+    }
+    void refuse(Stage& stage) noexcept;
+    void link(Stage& stage) noexcept {
+        (first_ ? last_->next : first_) = &stage;
+        last_ = &stage;
+    }
+    Stage& popStage() noexcept {
+        Stage& stage = *first_;
+        first_ = stage.next;
+        return stage;
+    }
 
-    void settle();
+    bool mayFireAgain();
+    void settle() {
+        if (!busy_ && !result.empty() && !inner_) runLoop();
+    }
+    void runLoop();
     void advance(Ready& ready);
-    void runStage(Stage& stage);
+    void runErrback(Stage& stage);
+    void hold(Stage& stage) noexcept;
     bool handOver(Stage& stage, Ready& ready);  // true: this is on the list again, behind the target
     bool forward(Core& target);
     void resumeBody();
+    void leaveBody();
     void passOnCancel();
     void destroyFrame();
     void endChain(Ready& ready);
@@ -320,6 +372,7 @@ private:
     void noteFailure(bool passed = false) noexcept;
     void takeOver(Slot& other) noexcept;
     void markCalled(std::source_location where);
+    [[gnu::noinline]] void dropWhatFired() noexcept;
     void discardResult() noexcept;
     void joinLiving() noexcept;
     void leaveLiving() noexcept;
@@ -343,17 +396,25 @@ private:
     void dropOwners() noexcept;
 
     void die() noexcept;
+    [[gnu::noinline]] void dieInTurn() noexcept;
     static void emptyTrash(ThreadMemory& thread) noexcept;
     void dieNow() noexcept;
+    bool isBare() const noexcept;
     void freeBlock() noexcept;
-    void checkThread() const noexcept;
+    std::size_t blockSize() const noexcept;
+    void checkThread() const noexcept {
+#ifndef NDEBUG
+        checkThreadNow();
+#endif
+    }
+    void checkThreadNow() const noexcept;
     std::byte* arena() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
-    std::size_t arenaSize() const noexcept;
     void* frame() noexcept;
 
     std::uint32_t references_ = 1;
     std::uint32_t weakReferences_ = 1;  // all strong ones together count as one
     std::uint32_t pauses_ = 0;
+    std::uint16_t arenaSize_;
     std::uint16_t arenaUsed_ = 0;
     std::uint16_t arenaLive_ = 0;  // stages in the arena
     bool coroutine_ : 1;
@@ -376,13 +437,13 @@ private:
     bool reported_ : 1 = false;  // this failure, before the end
     std::uint32_t failedIn_ = 0;  // turn in which the failure came to rest here
     std::uint32_t frameSize_ = 0;
-    Core* nextLiving_ = nullptr;
-    Core** thisLiving_ = nullptr;  // where the list points at this
+    Core* nextLiving_;
+    Core** thisLiving_;       // where the list points at this
+    Core* nextReady_;         // while on a loop's list
     Core* waiter_ = nullptr;  // who waits for this; counted
     Core* inner_ = nullptr;   // what this waits for; counted
-    Core* nextReady_ = nullptr;
     Stage* first_ = nullptr;
-    Stage* last_ = nullptr;
+    Stage* last_;  // if there is a first
     Stage* canceller_ = nullptr;
     Chunk* chunks_ = nullptr;  // stages that the arena had no room for
     class FurtherOwner* furtherOwners_ = nullptr;
@@ -393,7 +454,7 @@ private:
         PromiseBase* promise_;  // of a coroutine that has a frame
         Core* nextInTrash_;
     };
-    const void* thread_;
+    ThreadMemory& thread_;
 };
 
 /// A counted pointer.

@@ -9,8 +9,7 @@ namespace bine::inline v0::detail {
 
 // --- The producer's end.
 
-bool Core::mayFire() {
-    checkThread();
+bool Core::mayFireAgain() {
     if (killed_) {
         if (!called_ && !cancelling_) {
             const CoreRef pin(*this);
@@ -19,24 +18,26 @@ bool Core::mayFire() {
         }
         return false;
     }
-    if (!called_) return true;
     if (!swallowOne_) throw AlreadyCalledError(created_, fired_);
     swallowOne_ = false;
     return false;
 }
 
 void Core::fire(std::source_location where) {
-    CoreRef pin(*this);
     fired_ = where;
-    noteFailure();
+    if (result.isFailure()) noteFailure();
     markCalled(where);
     settle();
 }
 
-// What was needed only until now goes: the canceller, and the callable that returned this.
 void Core::markCalled(std::source_location where) {
     called_ = true;
     fired_ = where;
+    if (canceller_ || (waiter_ && waiter_->holding_)) dropWhatFired();
+}
+
+// What was needed only until now goes: the canceller, and the callable that returned this.
+void Core::dropWhatFired() noexcept {
     dropCanceller();
     if (waiter_ && waiter_->holding_) {
         CoreRef waiter(*waiter_);
@@ -50,7 +51,8 @@ void Core::dropCanceller() noexcept {
 
 void Core::abandon() noexcept {
     checkThread();
-    ThreadMemory& thread = threadMemory();
+    if (called_ && !canceller_) return release();
+    ThreadMemory& thread = thread_;  // this may be gone
     if (thread.depth >= ThreadMemory::mostDepth) {
         nextInTrash_ = std::exchange(thread.trash, this);
         return;
@@ -79,7 +81,12 @@ void Core::abandonNow() noexcept {
 void Core::dropHandle() noexcept {
     checkThread();
     handle_ = false;
-    if (isFinal() && !waiter_) discardResult();
+    if (references_ != 1 && isFinal() && !waiter_) {
+        if (result.isTrivial())
+            result.clear();
+        else
+            discardResult();
+    }
     release();
 }
 
@@ -117,7 +124,7 @@ void Core::runCanceller() noexcept {
     cancelling_ = true;
     Stage& canceller = *std::exchange(canceller_, nullptr);
     try {
-        canceller.operations->run(canceller, *this);
+        canceller.operations->onValue(canceller, *this);
     } catch (...) {
         Failure failure = caughtFailure();
         deferLogger().failure(failure.exceptionPtr(), "Unhandled error in a canceller", LogLevel::critical, {}, created_);

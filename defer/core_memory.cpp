@@ -28,21 +28,24 @@ struct Core::Chunk {
     bool has(const void* place) noexcept { return place >= room() && place < room() + size; }
 };
 
-Core::Core(std::source_location created, bool coroutine) noexcept
-    : coroutine_(coroutine), created_(created), promise_(nullptr), thread_(&threadMemory()) {
-    poison(arena(), arenaSize());
+Core::Core(ThreadMemory& thread, std::source_location created, bool coroutine) noexcept
+    : arenaSize_(coroutine ? coroutineArena : plainArena), coroutine_(coroutine), created_(created), thread_(thread) {
+    poison(arena(), arenaSize_);
     joinLiving();
 }
 
 Core::~Core() = default;
 
-void Core::checkThread() const noexcept {
-    assert(thread_ == &threadMemory() && "a Deferred is used on another thread than the one that made it");
+void Core::checkThreadNow() const noexcept {
+    assert(&thread_ == &threadMemory() && "a Deferred is used on another thread than the one that made it");
 }
 
-Core* Core::make(std::source_location created) { return ::new (allocateBlock(plainBlock)) Core(created, false); }
+Core* Core::make(std::source_location created) {
+    ThreadMemory& thread = threadMemory();
+    return ::new (thread.allocate(plainBlock)) Core(thread, created, false);
+}
 
-std::size_t Core::arenaSize() const noexcept { return coroutine_ ? coroutineArena : plainArena; }
+std::size_t Core::blockSize() const noexcept { return coroutine_ ? frameOffset + frameSize_ : plainBlock; }
 
 void* Core::frame() noexcept { return reinterpret_cast<std::byte*>(this) + frameOffset; }
 
@@ -51,7 +54,8 @@ Core& Core::ofFrame(void* frame) noexcept {
 }
 
 void* Core::newFrame(std::size_t size) {
-    Core* const core = ::new (allocateBlock(frameOffset + size)) Core({}, true);
+    ThreadMemory& thread = threadMemory();
+    Core* const core = ::new (thread.allocate(frameOffset + size)) Core(thread, {}, true);
     core->frameSize_ = static_cast<std::uint32_t>(size);
     return core->frame();
 }
@@ -64,10 +68,17 @@ Core::Handle Core::whoHas(const void* handle) const noexcept {
     return before(handle, begin) || !before(handle, begin + frameSize_) ? Handle::borrowed : Handle::own;
 }
 
-// Destructors of callables may drop other Deferreds, and those others: up to a depth this happens at once, beyond it one after the other.
 void Core::die() noexcept {
     checkThread();
-    ThreadMemory& thread = threadMemory();
+    if (!isBare()) return dieInTurn();
+    leaveLiving();
+    unpoison(arena(), arenaSize_);
+    thread_.release(this, blockSize());
+}
+
+// Destructors of callables may drop other Deferreds, and those others: up to a depth this happens at once, beyond it one after the other.
+void Core::dieInTurn() noexcept {
+    ThreadMemory& thread = thread_;  // this may be gone
     if (thread.depth >= ThreadMemory::mostDepth) {
         nextInTrash_ = std::exchange(thread.trash, this);
         return;
@@ -89,6 +100,11 @@ void Core::emptyTrash(ThreadMemory& thread) noexcept {
     }
 }
 
+// Nothing of it has a destructor to run.
+bool Core::isBare() const noexcept {
+    return !first_ && !canceller_ && !chunks_ && !furtherOwners_ && weakReferences_ == 1 && result.isTrivial() && !linked();
+}
+
 void Core::dieNow() noexcept {
     leaveLiving();
     dropOwners();
@@ -101,25 +117,14 @@ void Core::dieNow() noexcept {
 }
 
 void Core::freeBlock() noexcept {
-    const std::size_t size = coroutine_ ? frameOffset + frameSize_ : plainBlock;
-    unpoison(arena(), arenaSize());
+    ThreadMemory& thread = thread_;
+    const std::size_t size = blockSize();
+    unpoison(arena(), arenaSize_);
     this->~Core();
-    detail::freeBlock(this, size);
+    thread.release(this, size);
 }
 
-void* Core::allocateStage(std::size_t size, std::size_t alignment) {
-    checkThread();
-    constexpr std::size_t unit = alignof(void*);
-    if (alignment > unit) throwMisuse("a callback's captures may not be aligned beyond a pointer's alignment: put them behind a pointer");
-    size = (size + unit - 1) / unit * unit;
-    if (arenaLive_ == 0) arenaUsed_ = 0;
-    if (arenaUsed_ + size <= arenaSize()) {
-        std::byte* const place = arena() + arenaUsed_;
-        arenaUsed_ = static_cast<std::uint16_t>(arenaUsed_ + size);
-        ++arenaLive_;
-        unpoison(place, size);
-        return place;
-    }
+void* Core::allocateInChunk(std::size_t size) {
     if (!chunks_ || chunks_->used + size > chunks_->size) {
         const std::size_t room = (std::max)(size, (std::min)(chunks_ ? chunks_->size * 2 : std::size_t{512}, std::size_t{1} << 20));
         auto* const chunk = static_cast<Chunk*>(std::malloc(sizeof(Chunk) + room));
@@ -135,12 +140,7 @@ void* Core::allocateStage(std::size_t size, std::size_t alignment) {
     return place;
 }
 
-void Core::freeStage(void* room, std::size_t size) noexcept {
-    poison(room, size);
-    if (room >= arena() && room < arena() + arenaSize()) {
-        --arenaLive_;
-        return;
-    }
+void Core::freeInChunk(void* room) noexcept {
     Chunk** link = &chunks_;
     while (!(*link)->has(room)) link = &(*link)->older;
     Chunk* const chunk = *link;
@@ -154,23 +154,8 @@ void Core::freeStage(void* room, std::size_t size) noexcept {
     std::free(chunk);
 }
 
-void Core::destroyStage(Stage& stage) noexcept {
-    const std::size_t size = stage.operations->size;
-    stage.operations->destroy(stage);
-    freeStage(&stage, size);
-}
-
 void Core::destroyStages() noexcept {
     holding_ = false;
     while (first_) destroyStage(popStage());
 }
-
-Stage& Core::popStage() noexcept {
-    Stage& stage = *first_;
-    first_ = stage.next;
-    if (!first_) last_ = nullptr;
-    stage.next = nullptr;
-    return stage;
-}
-
 }  // namespace bine::inline v0::detail

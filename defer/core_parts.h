@@ -20,7 +20,7 @@ public:
     FurtherOwner* next;
 };
 
-/// Gives the result of a chain to another Core: the coroutine that awaits an lvalue, or the target of chainDeferred(). Has no callable.
+/// Gives the result of a chain to another Core: the coroutine that awaits an lvalue, or the target of chainDeferred(). The only stage without a callable.
 struct HandOver : Stage {
     HandOver(const Operations& operations, Core& target, Core::Handle handle = Core::Handle::given) noexcept
         : Stage(operations), target(&target), handle(handle) {}
@@ -28,6 +28,7 @@ struct HandOver : Stage {
     Core* target;  // counted; null: nobody wants it any more
     Core::Handle handle;
 
+    static bool is(const Stage& stage) noexcept { return !stage.operations->onValue && !stage.operations->onFailure; }
     static void destroyAwait(Stage& stage) noexcept;
     static void destroyForward(Stage& stage) noexcept;
     static const Operations awaiting;

@@ -331,8 +331,8 @@ private:
             if (core_->isTaken()) detail::throwMisuse("the result of this Deferred has been taken by co_await, or will be");
     }
     /// Its Core, made if there is none yet.
-    detail::Core& core() {
-        if (state_ == State::core) return *core_;
+    detail::Core& core() { return state_ == State::core ? *core_ : makeCore(); }
+    detail::Core& makeCore() {
         if (state_ == State::empty) detail::throwMisuse("this Deferred was moved away");
         detail::Core* const made = detail::Core::make({});
         made->giveHandle();

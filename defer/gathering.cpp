@@ -27,7 +27,7 @@ private:
     std::shared_ptr<Gathering> gathering_;
 };
 
-const Stage::Operations Gathering::Canceller::operationsOfGate{&Canceller::run, &Canceller::destroy, sizeof(Canceller), false, false};
+const Stage::Operations Gathering::Canceller::operationsOfGate{&Canceller::run, nullptr, &Canceller::destroy, sizeof(Canceller)};
 
 Gathering::Gathering(std::size_t members, Rules rules, std::source_location created)
     : members_(members), out_(members), rules_(rules), created_(created) {}

@@ -197,41 +197,50 @@ public:
     LevelStage(ForF&& f, ForG&& g) : Stage(operationsOfLevel), level_(std::forward<ForF>(f), std::forward<ForG>(g)) {}
 
 private:
-    static void run(Stage& stage, Core& core) { static_cast<LevelStage&>(stage).run(core); }
-    static void destroy(Stage& stage) noexcept { static_cast<LevelStage&>(stage).~LevelStage(); }
+    static LevelStage& of(Stage& stage) noexcept { return static_cast<LevelStage&>(stage); }
+    static void destroy(Stage& stage) noexcept { of(stage).~LevelStage(); }
 
-    void run(Core& core) {
-        if (core.result.isFailure()) {
-            if constexpr (L::onFailure) {
-                FailureArgument failure(core.result.takeFailure());
-                settle(core, [&]() -> decltype(auto) { return callWith(level_.forFailure(), keptFailure_.keep(std::move(failure))); });
-            }
-        } else if constexpr (L::onValue) {
-            if constexpr (std::is_void_v<ValueArgument>) {
-                core.result.clear();
-                settle(core, [&]() -> decltype(auto) { return std::invoke(level_.forValue()); });
-            } else if constexpr (std::is_same_v<ValueArgument, Result<T>>) {
-                Result<T> result = core.result.takeResult<T>();
-                settle(core, [&]() -> decltype(auto) { return callWith(level_.forValue(), keptValue_.keep(std::move(result))); });
-            } else {
-                T value = core.result.take<T>();
-                settle(core, [&]() -> decltype(auto) { return callWith(level_.forValue(), keptValue_.keep(std::move(value))); });
-            }
+    static void runOnValue(Stage& stage, Core& core) {
+        [[maybe_unused]] LevelStage& self = of(stage);
+        if constexpr (!L::onValue) {
+        } else if constexpr (std::is_void_v<ValueArgument>) {
+            core.result.clear();
+            settle(core, [&]() -> decltype(auto) { return std::invoke(self.level_.forValue()); });
+        } else if constexpr (std::is_same_v<ValueArgument, Result<T>>) {
+            Result<T> result = core.result.takeResult<T>();
+            settle(core, [&]() -> decltype(auto) { return callWith(self.level_.forValue(), self.keptValue_.keep(std::move(result))); });
+        } else {
+            T value = core.result.take<T>();
+            settle(core, [&]() -> decltype(auto) { return callWith(self.level_.forValue(), self.keptValue_.keep(std::move(value))); });
+        }
+    }
+    static void runOnFailure(Stage& stage, Core& core) {
+        if constexpr (L::onFailure) {
+            LevelStage& self = of(stage);
+            FailureArgument failure(core.result.takeFailure());
+            settle(core, [&]() -> decltype(auto) { return callWith(self.level_.forFailure(), self.keptFailure_.keep(std::move(failure))); });
         }
     }
     template <class Call>
     static void settle(Core& core, Call&& call) {
         if constexpr (IsDeferred<std::remove_cvref_t<decltype(call())>>::value)
             call().becomeResultOf(core);
+        else if constexpr (std::is_same_v<decltype(call()), U> && !std::is_void_v<U>)
+            core.result.setValue<U>(call());
         else
             core.result.set(resultOf<U>(call));
     }
 
-    static constexpr Operations operationsOfLevel{&LevelStage::run, &LevelStage::destroy, sizeof(LevelStage), L::onValue, L::onFailure};
+    using KeptValue = Kept<ValueArgument, DefersFor<F, ValueArgument>::value, 0>;
+    using KeptFailure = Kept<FailureArgument, DefersFor<FailureCallable, FailureArgument>::value, 1>;
+    static constexpr bool isTrivial =
+        std::is_trivially_destructible_v<L> && std::is_trivially_destructible_v<KeptValue> && std::is_trivially_destructible_v<KeptFailure>;
+    static constexpr Operations operationsOfLevel{L::onValue ? &runOnValue : nullptr, L::onFailure ? &runOnFailure : nullptr, isTrivial ? nullptr : &destroy,
+                                                  sizeof(LevelStage)};
 
     [[no_unique_address]] L level_;
-    [[no_unique_address]] Kept<ValueArgument, DefersFor<F, ValueArgument>::value, 0> keptValue_;
-    [[no_unique_address]] Kept<FailureArgument, DefersFor<FailureCallable, FailureArgument>::value, 1> keptFailure_;
+    [[no_unique_address]] KeptValue keptValue_;
+    [[no_unique_address]] KeptFailure keptFailure_;
 };
 
 }  // namespace bine::inline v0::detail

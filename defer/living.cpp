@@ -26,9 +26,8 @@ void warnOf(const Failure& failure, std::source_location created) noexcept {
 }  // namespace
 
 void Core::joinLiving() noexcept {
-    ThreadMemory& thread = threadMemory();
-    thisLiving_ = &thread.living;
-    nextLiving_ = std::exchange(thread.living, this);
+    thisLiving_ = &thread_.living;
+    nextLiving_ = std::exchange(thread_.living, this);
     if (nextLiving_) nextLiving_->thisLiving_ = &nextLiving_;
 }
 
@@ -38,7 +37,7 @@ void Core::leaveLiving() noexcept {
 }
 
 void Core::noteKept() noexcept {
-    failedIn_ = threadMemory().turn;
+    failedIn_ = thread_.turn;
     warned_ = reported_ = false;
 }
 

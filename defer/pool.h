@@ -5,12 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 
 #include "bine/log/sanitizer.h"
-
-#ifdef BINE_ASAN
-#include <sanitizer/asan_interface.h>
-#endif
 
 namespace bine::inline v0::detail {
 
@@ -27,34 +24,55 @@ struct ThreadMemory {
     static constexpr std::size_t sizes = 16;
     static constexpr std::size_t mostKept = 512 * 1024;  // bytes in free lists
 
+    /// Throws std::bad_alloc.
+    void* allocate(std::size_t size) {
+#ifndef BINE_SANITIZED
+        const std::size_t list = listOf(size);
+        if (list < sizes) {
+            FreeBlock* const block = free[list];
+            if (!block) return ::operator new(sizeIn(list));
+            free[list] = block->next;
+            kept -= sizeIn(list);
+            return block;
+        }
+#endif
+        return ::operator new(size);
+    }
+    /// `size`: as it was allocated.
+    void release(void* block, [[maybe_unused]] std::size_t size) noexcept {
+#ifndef BINE_SANITIZED
+        const std::size_t list = listOf(size);
+        if (list < sizes && kept < mostKept && keepsBlocks()) {
+            free[list] = ::new (block) FreeBlock{free[list]};
+            kept += sizeIn(list);
+            return;
+        }
+#endif
+        ::operator delete(block);
+    }
+
     Core* trash = nullptr;
     int depth = 0;
     std::size_t kept = 0;
     FreeBlock* free[sizes] = {};
-    bool closed = false;  // the thread ends: nothing is kept any more
+    enum class Life : std::uint8_t { fresh, open, closed } life = Life::fresh;  // closed: the thread ends, nothing is kept any more
 
     Core* living = nullptr;  // the youngest first
 
     // Of unhandled.h.
     std::uint32_t turn = 0;
     std::uint32_t warnAfter = 0;  // turns; 0: never
+
+private:
+    static constexpr std::size_t listOf(std::size_t size) noexcept { return (size - 1) / unit; }
+    static constexpr std::size_t sizeIn(std::size_t list) noexcept { return (list + 1) * unit; }
+    bool keepsBlocks() noexcept { return life == Life::open || (life == Life::fresh && open()); }
+    bool open() noexcept;
 };
-ThreadMemory& threadMemory() noexcept;
 
-/// Throws std::bad_alloc.
-void* allocateBlock(std::size_t size);
-/// `size`: as it was allocated.
-void freeBlock(void* block, std::size_t size) noexcept;
-
-inline void poison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
-#ifdef BINE_ASAN
-    __asan_poison_memory_region(memory, size);
-#endif
-}
-inline void unpoison([[maybe_unused]] void* memory, [[maybe_unused]] std::size_t size) noexcept {
-#ifdef BINE_ASAN
-    __asan_unpoison_memory_region(memory, size);
-#endif
-}
+ThreadMemory& findThreadMemory() noexcept;
+/// Where it is, once it was found: a place that is reached without a call, and small enough for the little room that a program has for such places.
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadMemory* threadMemoryFound;
+inline ThreadMemory& threadMemory() noexcept { return threadMemoryFound ? *threadMemoryFound : findThreadMemory(); }
 
 }  // namespace bine::inline v0::detail

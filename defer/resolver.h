@@ -128,7 +128,7 @@ private:
         }
     }
     static void destroy(Stage& stage) noexcept { static_cast<CancellerStage&>(stage).~CancellerStage(); }
-    static constexpr Operations operationsOfCanceller{&CancellerStage::run, &CancellerStage::destroy, sizeof(CancellerStage), false, false};
+    static constexpr Operations operationsOfCanceller{&CancellerStage::run, nullptr, std::is_trivially_destructible_v<F> ? nullptr : &CancellerStage::destroy, sizeof(CancellerStage)};
 
     [[no_unique_address]] F f_;
 };

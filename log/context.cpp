@@ -5,8 +5,9 @@
 namespace bine::inline v0 {
 
 detail::LogThread& detail::logThread() noexcept {
-    // Trivially destructible, so that what runs late in the life of a thread may still log.
-    static thread_local constinit LogThread thread;
+    // Trivially destructible, so that what runs late in the life of a thread may still log. Initial-exec: it is
+    // reached without a call, and is small enough for the little room that a program has for such things.
+    [[gnu::tls_model("initial-exec")]] static thread_local constinit LogThread thread;
     return thread;
 }
 
@@ -41,7 +42,7 @@ LogScope::~LogScope() {
     // Nearly always the innermost; one that sat in a coroutine's frame may die out of order, and must not
     // stay in the list.
     LogScope** link = &detail::logThread().scope;
-    while (*link && *link != this)
+    while (*link != this && *link)
         link = &(*link)->outer_;
     assert(*link && "a LogScope must die on the thread that made it");
     if (*link)
