@@ -1,0 +1,10 @@
+// Bine's PollReactor in its own loop.
+#include "bine/reactors/native_reactors.h"
+#include "bine_server.h"
+
+int main(int argc, char** argv) {
+    options = parseOptions(argc, argv, 0);
+    bine::PollReactor reactor;
+    serve(reactor);
+    reactor.run();
+}
