@@ -1,0 +1,69 @@
+// KJ, the promises and streams of Cap'n Proto; a buffer for each connection.
+#include <kj/async-io.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#include "clock.h"
+#include "options.h"
+#include "work.h"
+
+static Options options;
+
+/// A connection; attached to the promise of its own end.
+class Session {
+public:
+    explicit Session(kj::Own<kj::AsyncIoStream> stream) : stream_(kj::mv(stream)), buffer_(kj::heapArray<kj::byte>(64 * 1024)) {}
+
+    /// Until the peer's end of file.
+    kj::Promise<void> serve() {
+        return stream_->tryRead(buffer_.begin(), 1, buffer_.size()).then([this](size_t got) -> kj::Promise<void> {
+            if (got == 0) return kj::READY_NOW;
+            return answer(got).then([this] { return serve(); });
+        });
+    }
+
+private:
+    kj::Promise<void> answer(size_t got) {
+        if (options.mode == ModeWrites) return writeLines(requestsIn(&begun_, got) * kLines);
+        busyFor(options.handlerNs);
+        if (options.mode == ModeSink) return kj::READY_NOW;
+        return stream_->write(buffer_.begin(), got);
+    }
+    kj::Promise<void> writeLines(size_t lines) {
+        if (lines == 0) return kj::READY_NOW;
+        if (lines % kLines == 0) busyFor(options.handlerNs);
+        return stream_->write(kLine, kLineSize).then([this, lines] { return writeLines(lines - 1); });
+    }
+
+    kj::Own<kj::AsyncIoStream> stream_;
+    kj::Array<kj::byte> buffer_;
+    size_t begun_ = 0;
+};
+
+/// Connections end as their peers like.
+class Tolerant : public kj::TaskSet::ErrorHandler {
+public:
+    void taskFailed(kj::Exception&&) override {}
+};
+
+static kj::Promise<void> acceptAll(kj::ConnectionReceiver& receiver, kj::TaskSet& connections) {
+    return receiver.accept().then([&receiver, &connections](kj::Own<kj::AsyncIoStream> stream) {
+        const int one = 1;
+        stream->setsockopt(IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        auto session = kj::heap<Session>(kj::mv(stream));
+        auto end = session->serve();
+        connections.add(end.attach(kj::mv(session)));
+        return acceptAll(receiver, connections);
+    });
+}
+
+int main(int argc, char** argv) {
+    options = parseOptions(argc, argv, 0);
+    auto io = kj::setupAsyncIo();
+    Tolerant tolerant;
+    kj::TaskSet connections(tolerant);
+    auto address = io.provider->getNetwork().parseAddress("127.0.0.1", 0).wait(io.waitScope);
+    auto receiver = address->listen();
+    announcePort(static_cast<int>(receiver->getPort()));
+    acceptAll(*receiver, connections).wait(io.waitScope);
+}
