@@ -1,4 +1,4 @@
-# install(): headers, libraries, the CMake package Bine (components Core, Net, Qt, Gtk) and pkg-config files. All of it
+# install(): headers, libraries, the CMake package Bine (components Core, Net, Application, Qt, Gtk) and pkg-config files. All of it
 # may be moved after installation.
 if(NOT BINE_INSTALL)
     return()

@@ -23,7 +23,7 @@ if(BINE_SANITIZE)
 endif()
 
 # What a test links when it says nothing: everything there is.
-set(BINE_TEST_LIBS Qt6::Test bine_net)
+set(BINE_TEST_LIBS Qt6::Test bine_net bine_application)
 foreach(library IN ITEMS bine_qt bine_gtk)
     if(TARGET ${library})
         list(APPEND BINE_TEST_LIBS ${library})

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "bine/application/internet.h"
+#include "bine/application/start_application.h"
 #include "bine/defer/cooperator.h"
 #include "bine/defer/defer_later.h"
 #include "bine/defer/deferred.h"
@@ -273,6 +275,12 @@ struct Greeter : bine::LineReceiver {
 
 [[maybe_unused]] static void connect(Reactor& reactor, std::shared_ptr<bine::ClientFactory> factory) {
     bine::connectTCP(reactor, "example.org", 8000, factory);
+}
+
+[[maybe_unused]] static void application(Reactor& reactor, std::shared_ptr<bine::Factory> factory) {
+    auto application = std::make_shared<bine::MultiService>();
+    std::make_shared<bine::TCPServer>(reactor, 8000, factory)->setServiceParent(*application);
+    bine::startApplication(reactor, *application);
 }
 
 int main() {

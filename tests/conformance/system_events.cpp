@@ -1,4 +1,4 @@
-// Contract 2.B, R-021 to R-031: system events and their triggers. (R-030 needs services.)
+// Contract 2.B, R-021 to R-031: system events and their triggers. (R-030 is in services.cpp.)
 
 #include <algorithm>
 #include <atomic>

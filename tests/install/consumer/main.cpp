@@ -6,6 +6,9 @@
 
 struct Silent : bine::Protocol {};
 #endif
+#ifdef WITH_APPLICATION
+#include "bine/application/start_application.h"
+#endif
 #ifdef WITH_QT
 #include <QCoreApplication>
 
@@ -32,6 +35,11 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
     bine::ListeningPort port = bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Silent>(),
                                                bine::TCPServerOptions().interface("127.0.0.1"));
     std::printf(port.listening() ? " Net" : " no port");
+#endif
+#ifdef WITH_APPLICATION
+    bine::MultiService application;
+    bine::startApplication(reactor, application);
+    use(reactor, " Application");
 #endif
 #ifdef WITH_QT
     QCoreApplication app(argc, argv);
