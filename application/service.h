@@ -5,7 +5,7 @@
 // Reactor's thread only. A parent keeps those of its children that are in a std::shared_ptr. One that is
 // somebody's member, or on the stack, it does not keep: that leaves its parent as it is destroyed. Destroying
 // a service ends it at once, without stopService(); what is to end in order is stopped and waited for.
-// startApplication() (start_application.h) binds the root of a tree to a reactor. Cost: two allocations each.
+// startApplication() (start_application.h) binds the root of a tree to a reactor. Cost: one allocation beside the object.
 
 #include <memory>
 #include <source_location>

@@ -117,6 +117,25 @@ private slots:
         a.reset();
         QVERIFY(stopped.called());
     }
+    void norIfItsEndIsInOtherHands() {
+        class Elsewhere : public Service {
+        public:
+            explicit Elsewhere(bine::Resolver<>& end) : end_(end) {}
+            Deferred<> stopService() override { return end_.deferred(); }
+
+        private:
+            bine::Resolver<>& end_;
+        };
+        bine::Resolver<> end;
+        MultiService root;
+        std::optional<Elsewhere> service(end);
+        service->setServiceParent(root);
+        root.startService();
+        auto stopped = root.stopService();
+        service.reset();
+        QVERIFY(stopped.called());
+        end.callback(); // of no interest
+    }
     void norOneWhoseEndHasAnOwnerThatDies() {
         struct Owned : Service {
             bine::Resolver<> end;

@@ -198,6 +198,18 @@ private slots:
         a.slow->callback();
         QVERIFY(again.called());
     }
+    void aFailureThatNobodyWaitsForAnyMoreIsLogged() {
+        std::string story;
+        MultiService root;
+        Told a(story, "a", &root);
+        a.slow.emplace();
+        root.startService();
+        auto stopped = root.stopService();
+        stopped.cancel();
+        stopped.addErrback([](const bine::Failure&) {});
+        a.slow->errback(oops());
+        QCOMPARE(logged(), std::vector<std::string>{"Unhandled error in stopping the service 'a'"});
+    }
     void anEndMayBeACoroutine() {
         struct Saver : Service {
             bine::Resolver<> saved;
