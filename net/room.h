@@ -8,10 +8,7 @@
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
-#include <utility>
-#include <vector>
 
-#include "bine/defer/owner.h"
 #include "bine/net/protocol.h"
 #include "bine/net/transport.h"
 #include "bine/reactors/reactor.h"
@@ -49,33 +46,6 @@ private:
     bool watching_ = false;
     std::unordered_map<Member*, std::shared_ptr<Member>> members_;
     std::unordered_set<std::shared_ptr<Transport>> kept_;
-};
-
-/// The owners of something, each with its link: own() adds one.
-template <class T>
-class OwnerLinks {
-public:
-    explicit OwnerLinks(T& owned) : owned_(owned) {}
-    void own(OwnerHook& hook) {
-        links_.push_back(std::make_unique<Link>(owned_));
-        links_.back()->bindTo(hook);
-    }
-    void clear() noexcept { links_.clear(); }
-
-private:
-    class Link final : public Owned {
-    public:
-        explicit Link(T& owned) : owned_(owned) {}
-        using Owned::bindTo;
-
-    private:
-        void ownerDies() noexcept override { owned_.ownerDies(); }
-        void ownerDied() noexcept override { owned_.ownerDied(); }
-
-        T& owned_;
-    };
-    T& owned_;
-    std::vector<std::unique_ptr<Link>> links_;
 };
 
 } // namespace bine::inline v0::detail

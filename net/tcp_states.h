@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "bine/defer/owner_links.h"
 #include "bine/net/connect_attempt.h"
 #include "bine/net/factory.h"
 #include "bine/net/network.h"
@@ -25,7 +26,7 @@ public:
     void disconnect();
     const Address& destination() const noexcept { return destination_; }
     Connector::State state() const noexcept { return state_; }
-    void own(OwnerHook& hook) { owners_.own(hook); }
+    void own(OwnerHook& hook) { owners_.add(*this, hook); }
     void ownerDies() noexcept;
     void ownerDied();
 
@@ -44,7 +45,7 @@ private:
     bool silent_ = false;                     // an owner died
     std::shared_ptr<ConnectAttempt> attempt_; // while connecting
     std::weak_ptr<Transport> transport_;      // while connected
-    OwnerLinks<ConnectorState> owners_{*this};
+    OwnerLinks<ConnectorState> owners_;
 };
 
 class PortState final : public Room::Member, public std::enable_shared_from_this<PortState> {
@@ -57,7 +58,7 @@ public:
     Deferred<> stop();
     bool listening() const noexcept { return listener_ != nullptr && !stopping_; }
     const Address& address() const noexcept { return address_; }
-    void own(OwnerHook& hook) { owners_.own(hook); }
+    void own(OwnerHook& hook) { owners_.add(*this, hook); }
     void ownerDies() noexcept { stopping_ = true; }
     void ownerDied() { closeNow(); }
     void reactorStopped() override { closeNow(); }
@@ -73,7 +74,7 @@ private:
     std::unique_ptr<StreamListener> listener_;
     bool stopping_ = false;
     std::vector<Resolver<>> waiting_; // for the end
-    OwnerLinks<PortState> owners_{*this};
+    OwnerLinks<PortState> owners_;
 };
 
 } // namespace bine::inline v0::detail
