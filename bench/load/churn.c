@@ -14,7 +14,7 @@ static void begin(Connection* connection) {
 static void ready(Connection* connection, uint32_t events) {
     const char byte = kByte;
     if (events & (EPOLLERR | EPOLLHUP)) checkStream(&connection->stream);
-    if (connection->unsent && (events & EPOLLOUT)) connection->unsent -= sendSome(&connection->stream, &byte, 1);
+    if (connection->unsent) connection->unsent -= sendSome(&connection->stream, &byte, 1);
     if (!(events & EPOLLIN) || !receiveSome(&connection->stream, received, 2)) return;
     if (received[0] != kByte) fail("the server sent something else than was expected");
     closeStream(&connection->stream);

@@ -46,24 +46,47 @@ public:
     void taskFailed(kj::Exception&&) override {}
 };
 
-static kj::Promise<void> acceptAll(kj::ConnectionReceiver& receiver, kj::TaskSet& connections) {
-    return receiver.accept().then([&receiver, &connections](kj::Own<kj::AsyncIoStream> stream) {
+/// Accepts for ever.
+class Server {
+public:
+    Server(kj::Own<kj::ConnectionReceiver> receiver, kj::Timer& timer)
+        : receiver_(kj::mv(receiver)), timer_(timer), connections_(tolerant_) {}
+
+    kj::uint port() { return receiver_->getPort(); }
+
+    kj::Promise<void> acceptAll() {
+        // evalNow: an error of accept() may also come as an exception.
+        return kj::evalNow([this] { return receiver_->accept(); }).then(
+            [this](kj::Own<kj::AsyncIoStream> stream) -> kj::Promise<void> {
+                begin(kj::mv(stream));
+                return acceptAll();
+            },
+            [this](kj::Exception&&) -> kj::Promise<void> {
+                // No descriptor is left; at once it would be tried again for ever, and nothing else done.
+                return timer_.afterDelay(10 * kj::MILLISECONDS).then([this] { return acceptAll(); });
+            });
+    }
+
+private:
+    void begin(kj::Own<kj::AsyncIoStream> stream) {
         const int one = 1;
         stream->setsockopt(IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         auto session = kj::heap<Session>(kj::mv(stream));
         auto end = session->serve();
-        connections.add(end.attach(kj::mv(session)));
-        return acceptAll(receiver, connections);
-    });
-}
+        connections_.add(end.attach(kj::mv(session)));
+    }
+
+    kj::Own<kj::ConnectionReceiver> receiver_;
+    kj::Timer& timer_;
+    Tolerant tolerant_;
+    kj::TaskSet connections_;
+};
 
 int main(int argc, char** argv) {
     options = parseOptions(argc, argv, 0);
     auto io = kj::setupAsyncIo();
-    Tolerant tolerant;
-    kj::TaskSet connections(tolerant);
     auto address = io.provider->getNetwork().parseAddress("127.0.0.1", 0).wait(io.waitScope);
-    auto receiver = address->listen();
-    announcePort(static_cast<int>(receiver->getPort()));
-    acceptAll(*receiver, connections).wait(io.waitScope);
+    Server server(address->listen(), io.provider->getTimer());
+    announcePort(static_cast<int>(server.port()));
+    server.acceptAll().wait(io.waitScope);
 }

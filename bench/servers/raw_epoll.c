@@ -3,13 +3,23 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "clock.h"
 #include "options.h"
 #include "raw_loop.h"
+#include "raw_modes.h"
+#include "socket_path.h"
 #include "work.h"
+#ifdef BENCH_TLS
+#include "raw_tls.h"
+enum { kCan = CanUdpUnixSpawn | CanTls };
+#else
+enum { kCan = CanUdpUnixSpawn };
+#endif
 
 static Options options;
+static void (*sendAll)(int fd, const char* data, size_t size) = sendOrKeep;
 static size_t begun[kDescriptors]; // bytes of a request that is not complete
 
 static int opened(int fd) {
@@ -21,7 +31,7 @@ static void closed(int fd) { (void)fd; }
 
 static int echo(int fd, const char* data, size_t size) {
     busyFor(options.handlerNs);
-    sendOrKeep(fd, data, size);
+    sendAll(fd, data, size);
     return 1;
 }
 
@@ -36,7 +46,7 @@ static int answer(int fd, const char* data, size_t size) {
     for (size_t requests = requestsIn(&begun[fd], size); requests > 0; --requests) {
         busyFor(options.handlerNs);
         for (int line = 0; line < kLines; ++line)
-            sendOrKeep(fd, kLine, kLineSize);
+            sendAll(fd, kLine, kLineSize);
     }
     return 1;
 }
@@ -51,8 +61,33 @@ static int listenOnLoopback(void) {
     return fd;
 }
 
+static int listenOnPath(void) {
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strcpy(address.sun_path, makeSocketPath());
+    if (fd < 0 || bind(fd, (struct sockaddr*)&address, sizeof address) || listen(fd, 1024)) die("listen");
+    announcePath();
+    return fd;
+}
+
+static void serve(void) {
+    const Service service = {opened, options.mode == ModeWrites ? answer : options.mode == ModeSink ? drop : echo, closed};
+    const int listener = options.mode == ModeUnix ? listenOnPath() : listenOnLoopback();
+#ifdef BENCH_TLS
+    if (options.certificate) {
+        sendAll = sendTls;
+        serveTls(listener, &service, options.certificate, options.key);
+    }
+#endif
+    serveConnections(listener, &service);
+}
+
 int main(int argc, char** argv) {
-    options = parseOptions(argc, argv, 0);
-    const Service service = {opened, options.mode == ModeEcho ? echo : options.mode == ModeSink ? drop : answer, closed};
-    serveConnections(listenOnLoopback(), &service);
+    options = parseOptions(argc, argv, kCan);
+    if (options.mode == ModeUdp)
+        serveDatagrams();
+    else if (options.mode == ModeSpawn)
+        spawnProcesses();
+    else
+        serve();
 }

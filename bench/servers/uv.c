@@ -6,14 +6,19 @@
 
 #include "clock.h"
 #include "options.h"
+#include "socket_path.h"
+#include "uv_modes.h"
 #include "work.h"
 
 static Options options;
 static char buffer[64 * 1024];
 
-/// What all kinds of streams begin with.
 typedef struct Peer {
-    uv_tcp_t stream;
+    union {
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    };
     size_t begun; // bytes of a request that is not complete
     int writing;  // how many writes have not ended: nothing is read until then
 } Peer;
@@ -25,7 +30,7 @@ typedef struct Write {
 
 static void received(uv_stream_t* stream, ssize_t got, const uv_buf_t* data);
 
-static void check(int error, const char* what) {
+void check(int error, const char* what) {
     if (error >= 0) return;
     fprintf(stderr, "%s: %s\n", what, uv_strerror(error));
     exit(1);
@@ -95,14 +100,16 @@ static void incoming(uv_stream_t* listener, int error) {
     if (!peer) abort();
     peer->begun = 0;
     peer->writing = 0;
-    check(uv_tcp_init(listener->loop, &peer->stream), "uv_tcp_init");
-    uv_stream_t* stream = (uv_stream_t*)&peer->stream;
-    if (uv_accept(listener, stream)) {
-        forget(stream);
+    if (options.mode == ModeUnix)
+        check(uv_pipe_init(listener->loop, &peer->pipe, 0), "uv_pipe_init");
+    else
+        check(uv_tcp_init(listener->loop, &peer->tcp), "uv_tcp_init");
+    if (uv_accept(listener, &peer->stream)) {
+        forget(&peer->stream);
         return;
     }
-    uv_tcp_nodelay(&peer->stream, 1);
-    uv_read_start(stream, suggestBuffer, received);
+    if (options.mode != ModeUnix) uv_tcp_nodelay(&peer->tcp, 1);
+    uv_read_start(&peer->stream, suggestBuffer, received);
 }
 
 static void listenOnLoopback(uv_loop_t* loop, uv_tcp_t* listener) {
@@ -116,10 +123,25 @@ static void listenOnLoopback(uv_loop_t* loop, uv_tcp_t* listener) {
     announcePort(ntohs(address.sin_port));
 }
 
+static void listenOnPath(uv_loop_t* loop, uv_pipe_t* listener) {
+    check(uv_pipe_init(loop, listener, 0), "uv_pipe_init");
+    check(uv_pipe_bind(listener, makeSocketPath()), "bind");
+    check(uv_listen((uv_stream_t*)listener, 1024, incoming), "listen");
+    announcePath();
+}
+
 int main(int argc, char** argv) {
-    uv_tcp_t listener;
-    options = parseOptions(argc, argv, 0);
+    Peer listener;
+    uv_loop_t* loop = uv_default_loop();
+    options = parseOptions(argc, argv, CanUdpUnixSpawn);
     signal(SIGPIPE, SIG_IGN); // libuv leaves that to the program
-    listenOnLoopback(uv_default_loop(), &listener);
-    return uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+    if (options.mode == ModeUdp)
+        listenForDatagrams(loop);
+    else if (options.mode == ModeSpawn)
+        spawnProcesses(loop);
+    else if (options.mode == ModeUnix)
+        listenOnPath(loop, &listener.pipe);
+    else
+        listenOnLoopback(loop, &listener.tcp);
+    return uv_run(loop, UV_RUN_DEFAULT);
 }
