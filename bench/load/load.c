@@ -10,9 +10,11 @@
 //     churn   CONNECTIONS at once connect, exchange a byte and close; counts connections
 //     hold    opens CONNECTIONS, says so, and waits for SIGTERM
 //
-// load_tls is the same over TLS 1.3. PORT may be the path of a UNIX socket. IDLE connections are opened first and made sure of. PID is the server's: then the result has the
-// processor time it used, too. Prints {"count":N,"seconds":S,"p50_us":..,"p99_us":..,"server_cpu_s":..}: the latencies in closed loops
-// only. Exits with 1 if the server closes a connection, answers with the wrong bytes, or not at all for 10 s.
+// load_tls is the same over TLS 1.3. PORT may be the path of a UNIX socket. IDLE connections are opened first and made sure of. PID is the
+// server's: then the result has the processor time it used meanwhile, too.
+//
+// Prints {"count":N,"seconds":S,"p50_us":..,"p99_us":..,"server_cpu_s":..}, the latencies in closed loops only. Exits with 1 if the server
+// closes a connection, answers with the wrong bytes, or not at all for 10 s.
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,7 +37,10 @@ static int is(const char* kind) { return strcmp(load.kind, kind) == 0; }
 
 int main(int argc, char** argv) {
     if (argc < 6) fail("load KIND PORT CONNECTIONS SIZE SECONDS [IDLE [PID]]");
-    load = (Load){.kind = argv[1], .connections = atoi(argv[3]), .size = (size_t)atol(argv[4]), .seconds = atof(argv[5])};
+    load.kind = argv[1];
+    load.connections = atoi(argv[3]);
+    load.size = (size_t)atol(argv[4]);
+    load.seconds = atof(argv[5]);
     load.idle = argc > 6 ? atoi(argv[6]) : 0;
     load.server = argc > 7 ? atoi(argv[7]) : 0;
     if (load.connections < 0 || load.connections > kConnections || load.size < 1) fail("CONNECTIONS or SIZE is out of range");
