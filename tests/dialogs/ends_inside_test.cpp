@@ -191,12 +191,13 @@ private slots:
         bool fired = false;
         bool returned = false;
         bool listened = true;
-        auto other = scene.reactor().callLater(2ms, [&fired, alive = std::move(alive)] { fired = true; });
+        auto other = scene.reactor().callLater(1h, [&fired, alive = std::move(alive)] { fired = true; });
         other.ownedBy(*owner);
         scene.reactor()
             .callLater(0ms,
                        [&] {
                            scene.reactor().callLater(0ms, [&] {
+                               other.reset(2ms);  // not before: a machine that is late would let it fire
                                owner.reset();
                                listened = port.listening();
                                scene.reactor().callLater(4ms, [&] { loop->quit(); });
