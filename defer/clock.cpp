@@ -5,6 +5,7 @@
 
 #include "bine/defer/errors.h"
 #include "bine/defer/owner.h"
+#include "bine/defer/pool.h"
 
 namespace bine::inline v0 {
 namespace detail {
@@ -18,11 +19,12 @@ public:
     TimerOwnership* next;
 };
 
-Timer* newTimer() { return new Timer; }
+Timer* newTimer() { return ::new (threadMemory().allocate(sizeof(Timer))) Timer; }
 
 void destroyTimer(Timer* timer) noexcept {
     timer->dropOwners();
-    delete timer;
+    timer->~Timer();
+    threadMemory().release(timer, sizeof(Timer));
 }
 
 void Timer::dropOwners() noexcept {

@@ -47,7 +47,9 @@ struct BINE_EXPORT Timer {
     std::uint64_t sequence = 0;     ///< order among equals
     TimerQueue* queue = nullptr;    ///< null once it is called, cancelled, or the clock is gone
     std::uint32_t references = 0;
-    std::uint32_t position = 0;     ///< the queue's own
+    std::uint32_t position = 0;     ///< the queue's own; so are the next two
+    TimePoint queuedFor{};
+    std::uint64_t queuedAs = 0;
     State state = State::pending;
     bool immediate = false;         ///< scheduled with zero delay: waits in a FIFO, not in the heap
     TimerOwnership* owners = nullptr;

@@ -1,8 +1,10 @@
 #pragma once
 // TimerHeap: the pending DelayedCalls of one clock, in the order in which they run. Internal; the clock's thread only.
 //
-// A 4-ary heap with the keys inline, FIFO among equals; calls with zero delay wait in a FIFO of their own. Moving a call to a later time only
-// notes the time in the call: the heap learns of it when the old time comes (a store instead of a heap operation).
+// A 4-ary heap with the keys inline, FIFO among equals; calls with zero delay wait in a FIFO of their own. The heap's entries are not told when their call
+// changes, and so no call needs to know where its entry is, which would cost a cache miss for each that moves: a call that is cancelled, or moved to an
+// earlier time under another entry, leaves its entry behind, and one that is moved to a later time takes its entry along when the old time comes. What is
+// left behind never outnumbers what waits by more than a few.
 
 #include <cstdint>
 #include <deque>
@@ -38,7 +40,7 @@ public:
     DelayedCall popImmediate(std::uint64_t limit);
 
     bool hasImmediate() const noexcept { return immediateCount_ != 0; }
-    std::size_t size() const noexcept { return heap_.size() + immediateCount_; }
+    std::size_t size() const noexcept { return heap_.size() - leftBehind_ + immediateCount_; }
     /// All that is scheduled later gets at least this number.
     std::uint64_t sequence() const noexcept { return nextSequence_; }
     std::vector<DelayedCall> pending() const;
@@ -53,20 +55,27 @@ private:
     struct Entry {
         TimePoint when;
         std::uint64_t sequence;
-        Timer* timer;
-        bool before(const Entry& other) const { return when != other.when ? when < other.when : sequence < other.sequence; }
+        Timer* timer;  // counted
+        // Without branches: nobody can foresee what comes out.
+        bool before(const Entry& other) const { return (when < other.when) | ((when == other.when) & (sequence < other.sequence)); }
+        bool isLeftBehind() const { return timer->queuedAs != sequence; }
+        static Entry of(Timer& timer);
     };
 
-    void place(std::size_t at, Entry entry);
-    void siftUp(std::size_t at, Entry entry);
+    void push(Timer& timer);
+    void siftUp(std::size_t at, Entry entry, std::size_t top);
     void siftDown(std::size_t at, Entry entry);
     void settleTop();
-    void removeAt(std::size_t at);
+    void removeTop();
+    void leaveBehind(Timer& timer);
+    void sweep();
     void forgetImmediate(Timer& timer);
+    static void release(Timer& timer);
     static DelayedCall taken(Timer& timer);
 
     Listener& listener_;
     std::vector<Entry> heap_;
+    std::size_t leftBehind_ = 0;
     std::deque<Timer*> immediate_;  // cancelled ones are null
     std::uint32_t immediateBase_ = 0;  // position of the front; wraps
     std::size_t immediateCount_ = 0;

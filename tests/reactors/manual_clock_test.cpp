@@ -2,9 +2,12 @@
 
 #include <QtTest/QtTest>
 
+#include <algorithm>
 #include <memory>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bine/defer/errors.h"
 #include "bine/defer/owner.h"
@@ -63,6 +66,52 @@ private slots:
         for (char name = 'a'; name <= 'z'; ++name) clock.callLater(1s, [&order, name] { order += name; });
         clock.advance(1s);
         QCOMPARE(order, std::string("abcdefghijklmnopqrstuvwxyz"));
+    }
+
+    // Beside a list that is looked through from end to end. What is cancelled and moved leaves traces inside, which must not be seen.
+    void callsThatComeAndGoAndMoveRunInTheOrderOfAPlainList() {
+        struct Expected {
+            bine::TimePoint when;
+            int since;  // the step in which it got this time
+            int number;
+        };
+        std::minstd_rand random(1);
+        const auto below = [&](int end) { return static_cast<int>(random() % static_cast<unsigned>(end)); };
+        bine::ManualClock clock;
+        std::vector<bine::DelayedCall> calls;  // by number
+        std::vector<Expected> plain;
+        std::vector<int> ran;
+        for (int step = 0; step < 30'000; ++step) {
+            const bine::Duration delay = std::chrono::milliseconds(1 + below(200));
+            const int kind = below(step / 10'000 == 1 ? 20 : 8);  // first many come, then many go and move, then both
+            if (plain.empty() || kind < 4) {
+                const int number = static_cast<int>(calls.size());
+                calls.push_back(clock.callLater(delay, [&ran, number] { ran.push_back(number); }));
+                plain.push_back({clock.now() + delay, step, number});
+            } else if (kind < 16) {
+                const auto chosen = plain.begin() + below(static_cast<int>(plain.size()));
+                bine::DelayedCall& call = calls[static_cast<std::size_t>(chosen->number)];
+                if (kind % 2 == 0) {
+                    call.cancel();
+                    plain.erase(chosen);
+                } else {
+                    call.reset(delay);
+                    *chosen = {clock.now() + delay, step, chosen->number};
+                }
+            } else {
+                std::vector<int> due;
+                const bine::Duration time = std::chrono::milliseconds(below(20));
+                std::ranges::sort(plain, {}, [](const Expected& each) { return std::pair(each.when, each.since); });
+                while (!plain.empty() && plain.front().when <= clock.now() + time) {
+                    due.push_back(plain.front().number);
+                    plain.erase(plain.begin());
+                }
+                ran.clear();
+                clock.advance(time);
+                QVERIFY2(ran == due, std::to_string(step).c_str());
+            }
+            if (step % 1000 == 0) QCOMPARE(clock.getDelayedCalls().size(), plain.size());
+        }
     }
 
     void zeroDelayWaitsForTheNextAdvance() {
