@@ -1,0 +1,261 @@
+"""What is measured. A Work has cases; in each case its contestants do the same thing."""
+from dataclasses import dataclass
+from typing import Callable
+
+from . import contestants as who
+from .programs import certificate, held, load, run, server
+
+
+@dataclass(frozen=True)
+class Metric:
+    name: str
+    unit: str
+    digits: int = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    contestants: tuple
+    measure: Callable  # (place, contestant, seconds) -> {metric's name: number}
+
+
+@dataclass(frozen=True)
+class Work:
+    name: str
+    title: str
+    explanation: str  # for people who read the table
+    metrics: tuple
+    cases: tuple
+    reference: str            # the contestant that ratios are taken of
+    ratios: tuple = ()        # names of the metrics whose ratios are shown
+    picture: str = ""         # of these, the one that is drawn
+    by_default: bool = True
+    needs_display: bool = False
+
+
+RATE = Metric("rate", "requests/s", 0)
+CPU = Metric("cpu", "µs CPU per request", 2)
+
+
+def stream(kind, connections, size, idle=0, unit=1):
+    """Requests per second, and the server's processor time for each. `unit`: how much of what is counted makes one."""
+
+    def measure(place, contestant, seconds):
+        mode = kind if kind in ("sink", "writes") else "echo"
+        with server(place, contestant.program, contestant.arguments_for(mode), contestant.environment) as it:
+            counted = load(place, it, kind, connections, size, seconds, idle)
+        number = counted["count"] / unit
+        return {"rate": number / counted["seconds"], "cpu": counted["server_cpu_s"] / number * 1e6}
+
+    return measure
+
+
+ECHO = Work(
+    "echo", "Ping-pong",
+    "Each connection sends 64 bytes, waits for their echo, and sends again.",
+    (RATE, CPU),
+    tuple(Case(f"64 B, {number} connections", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, *who.TWISTEDS), stream("echo", number, 64))
+          for number in (50, 500)),
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu")
+
+IDLE = Work(
+    "idle", "Idle connections",
+    "50 connections play ping-pong with 64 bytes while 10,000 others are open and say nothing.",
+    (RATE, CPU),
+    (Case("50 among 10,000 idle", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("echo", 50, 64, 10000)),),
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate")
+
+MIB = 1024 * 1024
+BULK = Work(
+    "bulk", "Bulk",
+    "Pieces of 64 KiB, as fast as they go: sent back by the server (echo), or dropped by it (sink). The raw program reads with Bine's buffer of 256 KiB.",
+    (Metric("rate", "MiB/s", 0), Metric("cpu", "µs CPU per MiB", 0)),
+    tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), stream(kind, number, 65536, unit=MIB))
+          for name, kind, number in (("echo, 10 connections", "bulk", 10), ("sink, 10 connections", "sink", 10), ("sink, 1 connection", "sink", 1))),
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu")
+
+CHURN = Work(
+    "churn", "Connections that come and go",
+    "20 at a time: connect, one byte there and back, close.",
+    (Metric("rate", "connections/s", 0), Metric("cpu", "µs CPU per connection", 1)),
+    (Case("20 at once", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("churn", 20, 1)),),
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu")
+
+WRITES = Work(
+    "writes", "Ten small writes",
+    "Each request of 64 bytes is answered by ten writes of 20 bytes. The raw program makes a send() of each.",
+    (RATE, CPU),
+    (Case("50 connections", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("writes", 50, 64)),),
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate")
+
+
+def memory(place, contestant, _seconds):
+    """What a further connection costs, once there are some."""
+    few, many = 500, 8000
+    with server(place, contestant.program, contestant.arguments_for("echo"), contestant.environment) as it:
+        with held(place, it, few):
+            before = it.resident()
+            with held(place, it, many):
+                return {"memory": (it.resident() - before) / many}
+
+
+MEMORY = Work(
+    "memory", "Memory of an idle connection",
+    "8,000 connections that have said one byte, beside 500 that were there: private memory of the process, per connection. The kernel's is not in it.",
+    (Metric("memory", "bytes", 0),),
+    (Case("8,000 connections", (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO, who.TWISTED), memory),),
+    reference=who.OWN.name)
+
+FRAME_MS, WORK_MS = 16, 2
+
+
+def frames(connections, handler=0, window=False):
+    """How late a GUI's frames are beside the load. The raw program paints none: what it does is the limit, less the time that painting takes."""
+
+    def measure(place, contestant, seconds):
+        more = ["--handler", handler] if handler else []
+        if contestant.kind == who.LIMIT:
+            with server(place, contestant.program, contestant.arguments_for("echo", *more)) as it:
+                counted = load(place, it, "echo", connections, 64, max(seconds, 3))
+            return {"rate": counted["count"] / counted["seconds"] * (1 - WORK_MS / FRAME_MS)}
+        program = contestant.program
+        more += ["--frame", FRAME_MS, "--work", WORK_MS]
+        if window:
+            program, more = contestant.window, [*more, "--window"]
+        with server(place, program, contestant.arguments_for("echo", *more), contestant.environment) as it:
+            counted = load(place, it, "echo", connections, 64, max(seconds, 3))
+            said = it.finish()
+        return {"rate": counted["count"] / counted["seconds"], "late_p50": said["late_p50_ms"], "late_p99": said["late_p99_ms"],
+                "late_max": said["late_max_ms"], "missed": said["missed"] / max(1, said["frames"] + said["missed"]) * 100}
+
+    return measure
+
+
+FRAME_METRICS = (Metric("late_p50", "ms late, p50", 2), Metric("late_p99", "ms late, p99", 2), Metric("late_max", "ms late, most", 1),
+                 Metric("missed", "% missed", 1), Metric("rate", "requests/s", 0))
+FRAMES = Work(
+    "frames", "A GUI's frames beside a flood",
+    "The loop paints a frame each 16 ms, which keeps it busy for 2 ms, beside 64-byte ping-pong that never ends. Late: from when a frame was due to when it "
+    "began. The rate is given as a part of what painting leaves of the raw program's.",
+    FRAME_METRICS,
+    tuple(Case(name, (who.RAW, who.BINE_QT, who.BINE_QT_UNIX, who.BINE_GLIB, *who.TOOLKITS), frames(number, handler))
+          for name, number, handler in (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connections, handlers of 50 µs", 500, 50))),
+    reference=who.RAW.name, ratios=("rate",))
+
+WINDOW = Work(
+    "window", "A window's frames beside a flood",
+    "The same, the frames being repaints of a real window (QWidget, GtkDrawingArea). Late: from when its repaint was asked for to when it was painted.",
+    FRAME_METRICS,
+    tuple(Case(f"{number} connections, a window", (who.RAW, who.BINE_QT, who.BINE_GLIB, who.QTCP, who.GIO), frames(number, window=True))
+          for number in (50, 500)),
+    reference=who.RAW.name, ratios=("rate",), needs_display=True)
+
+
+# --- What happens in one process.
+
+def micro(*arguments):
+    def measure(place, contestant, _seconds):
+        measured = run(place, contestant.program, [*contestant.arguments, *arguments], contestant.environment)
+        return {"time": measured["ns"]}
+
+    return measure
+
+
+BINE = "Bine"
+NS = (Metric("time", "ns", 1),)
+
+
+def peers(subject, **programs):
+    return tuple(who.Contestant(name.replace("_", " "), f"{subject}_{suffix}") for name, suffix in programs.items())
+
+
+def micro_work(name, title, explanation, cases, **more):
+    return Work(name, title, explanation, NS, tuple(cases), reference=BINE, ratios=("time",), picture="time", **more)
+
+
+_bine = {subject: who.Contestant(BINE, f"{subject}_bine", who.BINE) for subject in ("deferred", "coroutine", "timers", "threads")}
+_deferred = (_bine["deferred"], *peers("deferred", KJ="kj", QFuture="qfuture", Twisted="twisted"))
+_long = tuple(each for each in _deferred if each.name != "QFuture")  # which ends at some thousands
+DEFERRED = micro_work(
+    "deferred", "Deferreds",
+    "Made, given its callbacks, and fired. A chain: each waits for the next, and the innermost is fired; the time is per link.",
+    (Case("one callback", _deferred, micro("one callback")),
+     Case("ten callbacks", _deferred, micro("ten callbacks")),
+     Case("chain of 1,000", _deferred, micro("chain", 1000)),
+     Case("chain of 1,000,000", _long, micro("chain", 1000000))))
+
+_coroutine = (_bine["coroutine"], *peers("coroutine", Asio="asio"))
+COROUTINE = micro_work(
+    "coroutine", "Coroutines", "Ready: what is awaited has its result. Pending: made, awaited, fired, resumed.",
+    (Case("await ready", _coroutine[:1], micro("await ready")),
+     *(Case(name, _coroutine, micro(name)) for name in ("await pending", "call and await"))))
+
+_timers = (_bine["timers"], *peers("timers", libuv="uv", Asio="asio", QTimer="qt", g_timeout="glib"))
+TIMERS = micro_work(
+    "timers", "Timers",
+    "With 1,000,000 that live; of QTimer 20,000 and of g_timeout 10,000, whose cost grows with their number. Reset: an idle timeout is put off, beside 10,000 "
+    "others. A pass: one turn of the loop in which none is due.",
+    (Case(name, _timers, micro(name)) for name in ("schedule and cancel", "schedule and fire", "reset", "pass")))
+
+_threads = (who.Contestant(BINE, "threads_bine", who.BINE, ("epoll",)), who.Contestant("Bine in Qt", "threads_bine", who.BINE, ("qt",)),
+            who.Contestant("Bine in GLib", "threads_bine", who.BINE, ("glib",)),
+            *peers("threads", Qt="qt", GLib="glib", libuv="uv"))
+THREADS = micro_work(
+    "threads", "Threads",
+    "Calls into the loop's thread from one thread and from eight, per call (Qt: invokeMethod, queued; GLib: g_main_context_invoke; libuv: uv_async_send); a "
+    "blocking call in a worker and its result back in the loop, one after the other.",
+    (Case(name, _threads, micro(name)) for name in ("1 producer", "8 producers", "round trip")))
+
+MACHINE = Work(
+    "machine", "The machine", "What it takes for ordinary things, to read the other figures by.", NS,
+    tuple(Case(name, (who.Contestant("C", "calibrate", who.LIMIT),), micro(name)) for name in ("malloc and free", "clock_gettime", "indirect call")),
+    reference="C")
+
+
+# --- What Bine has no transport for yet: the peers alone. Not run unless asked for.
+
+def datagrams(place, contestant, seconds):
+    with server(place, contestant.program, contestant.arguments_for("udp")) as it:
+        counted = load(place, it, "udp", 50, 64, seconds)
+    return {"rate": counted["count"] / counted["seconds"], "cpu": counted["server_cpu_s"] / counted["count"] * 1e6}
+
+
+def local(place, contestant, seconds):
+    with server(place, contestant.program, contestant.arguments_for("unix")) as it:
+        counted = load(place, it, "echo", 50, 64, seconds)
+    return {"rate": counted["count"] / counted["seconds"], "cpu": counted["server_cpu_s"] / counted["count"] * 1e6}
+
+
+def spawn(place, contestant, _seconds):
+    said = run(place, contestant.program, ["spawn"])
+    return {"rate": said["count"] / said["seconds"]}
+
+
+def tls(kind, connections, size):
+    """The peers with TLS 1.3: what is asked for by load_tls."""
+
+    def measure(place, contestant, seconds):
+        with certificate() as (chain, key), \
+                server(place, contestant.program, contestant.arguments_for("echo", "--tls", chain, key), contestant.environment) as it:
+            counted = load(place, it, kind, connections, size, seconds, program="load_tls")
+        return {"rate": counted["count"] / counted["seconds"], "cpu": counted["server_cpu_s"] / counted["count"] * 1e6}
+
+    return measure
+
+
+_tls = (who.RAW, who.ASIO, who.ASIO_CO, who.QTCP, who.GIO, who.TWISTED)
+LATER = "Bine has no such transport yet: these are its peers."
+TLS = Work("tls", "TLS 1.3", f"Echo, and connections that come and go, with a P-256 certificate. The raw program has OpenSSL. {LATER}", (RATE, CPU),
+           (Case("echo of 64 B, 50 connections", _tls, tls("echo", 50, 64)), Case("echo of 64 KiB, 10 connections", _tls, tls("echo", 10, 65536)),
+            Case("handshakes, 20 at once", _tls, tls("churn", 20, 1))),
+           reference=who.RAW.name, ratios=("rate", "cpu"), by_default=False)
+UDP = Work("udp", "Datagrams", f"Datagrams of 64 bytes, there and back. {LATER}", (RATE, CPU),
+           (Case("50 peers", (who.RAW, who.UV), datagrams),), reference=who.RAW.name, ratios=("rate", "cpu"), by_default=False)
+UNIX = Work("unix", "UNIX sockets", f"Ping-pong with 64 bytes. {LATER}", (RATE, CPU),
+            (Case("50 connections", (who.RAW, who.UV), local),), reference=who.RAW.name, ratios=("rate", "cpu"), by_default=False)
+PROCESSES = Work("processes", "Processes", f"/bin/true, started and reaped again and again. {LATER}", (Metric("rate", "processes/s", 0),),
+                 (Case("one at a time", (who.RAW, who.UV), spawn),), reference=who.RAW.name, ratios=("rate",), by_default=False)
+
+ALL = (MACHINE, ECHO, IDLE, BULK, CHURN, WRITES, MEMORY, FRAMES, WINDOW, TIMERS, DEFERRED, COROUTINE, THREADS, TLS, UDP, UNIX, PROCESSES)
+BY_NAME = {work.name: work for work in ALL}
