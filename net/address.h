@@ -19,6 +19,10 @@ struct sockaddr;
 
 namespace bine::inline v0 {
 
+namespace detail {
+struct KernelAddress;
+}
+
 /// A TCP or UDP port, by number or by a service's name ("http"). Throws InvalidAddressError or
 /// ServiceNameUnknownError when made.
 class BINE_EXPORT Port {
@@ -43,8 +47,10 @@ public:
     bool operator==(const IPv4Address&) const = default;
 
 private:
+    friend struct detail::KernelAddress;
+    IPv4Address() noexcept = default;
     std::string host_;
-    std::uint16_t port_;
+    std::uint16_t port_ = 0;
 };
 
 class BINE_EXPORT IPv6Address {
@@ -60,10 +66,12 @@ public:
     bool operator==(const IPv6Address&) const = default;
 
 private:
+    friend struct detail::KernelAddress;
+    IPv6Address() noexcept = default;
     std::string host_;
-    std::uint16_t port_;
-    std::uint32_t flowInfo_;
-    std::uint32_t scopeID_;
+    std::uint16_t port_ = 0;
+    std::uint32_t flowInfo_ = 0;
+    std::uint32_t scopeID_ = 0;
 };
 
 class BINE_EXPORT UNIXAddress {

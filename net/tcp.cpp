@@ -233,7 +233,7 @@ void PortState::accepted(const std::shared_ptr<Transport>& transport) {
         return;
     const auto factory = factory_;
     std::shared_ptr<Protocol> protocol;
-    const LogScope scope(LogContext(factory->logPrefix()));
+    LogScope scope([](void* factory) { return LogContext(static_cast<Factory*>(factory)->logPrefix()); }, factory.get());
     if (!guarded("Unhandled error in buildProtocol()",
                  [&] { protocol = build(factory, transport->getPeer()); }) ||
         !protocol)
