@@ -117,14 +117,14 @@ def frames(connections, handler=0, window=False):
         more = ["--handler", handler] if handler else []
         if contestant.kind == who.LIMIT:
             with server(place, contestant.program, contestant.arguments_for("echo", *more)) as it:
-                counted = load(place, it, "echo", connections, 64, max(seconds, 3))
+                counted = load(place, it, "echo", connections, 64, max(seconds, 2))
             return {"rate": counted["count"] / counted["seconds"] * (1 - WORK_MS / FRAME_MS)}
         program = contestant.program
         more += ["--frame", FRAME_MS, "--work", WORK_MS]
         if window:
             program, more = contestant.window, [*more, "--window"]
         with server(place, program, contestant.arguments_for("echo", *more), contestant.environment) as it:
-            counted = load(place, it, "echo", connections, 64, max(seconds, 3))
+            counted = load(place, it, "echo", connections, 64, max(seconds, 2))
             said = it.finish()
         return {"rate": counted["count"] / counted["seconds"], "late_p50": said["late_p50_ms"], "late_p99": said["late_p99_ms"],
                 "late_max": said["late_max_ms"], "missed": said["missed"] / max(1, said["frames"] + said["missed"]) * 100}
