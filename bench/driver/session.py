@@ -34,8 +34,9 @@ def machine():
 
 
 def run_work(place, work, rounds, seconds):
+    seconds = min(max(seconds, work.seconds[0]), work.seconds[1])
     results = {"work": work.name, "title": work.title, "explanation": work.explanation, "reference": work.reference, "ratios": list(work.ratios),
-               "picture": work.picture, "machine": machine(), "rounds": rounds, "seconds": seconds,
+               "picture": work.picture, "pairs": [[bine.name, peer.name] for bine, peer in work.pairs], "machine": machine(), "rounds": rounds, "seconds": seconds,
                "metrics": [{"name": metric.name, "unit": metric.unit, "digits": metric.digits} for metric in work.metrics], "cases": []}
     for case in work.cases:
         there = [each for each in case.contestants if place.has(each.program)]

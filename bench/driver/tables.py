@@ -20,8 +20,18 @@ def rows(results, case):
         yield name, [*ratios, *(number(median(result, metric["name"]), metric["digits"]) for metric in results["metrics"])], result.get("failed")
 
 
+def against_peers(results, case):
+    """A row for each pair: its names; what Bine measured as a part of what the peer did, in the same rounds."""
+    contestants = case["contestants"]
+    for bine, peer in results["pairs"]:
+        if not {bine, peer} <= contestants.keys() or any("failed" in contestants[name] for name in (bine, peer)):
+            continue
+        yield f"{bine} ÷ {peer}", [number(ratio(contestants[bine], contestants[peer], name), 2) for name in results["ratios"]]
+
+
 def how(results):
-    return f"Medians of {results['rounds']} rounds of {results['seconds']:g} s, all in turn; again: `bench/run {results['work']}`."
+    each = f" of {results['seconds']:g} s" if results["seconds"] else ""
+    return f"Medians of {results['rounds']} rounds{each}, all in turn; again: `bench/run {results['work']}`."
 
 
 def text(results):
@@ -33,6 +43,7 @@ def text(results):
         lines.append("")
         for name, cells, failure in shown:
             lines.append("  ".join([name.ljust(first), *([f"failed: {failure}"] if failure else map(str.rjust, cells, widths))]))
+        lines += ["  " + name + ": " + ", ".join(cells) for name, cells in against_peers(results, case)]
     return "\n".join(lines) + "\n"
 
 
@@ -44,4 +55,10 @@ def markdown(results):
         for name, cells, failure in rows(results, case):
             shown = f"**{name}**" if case["contestants"][name]["kind"] == "bine" else name
             lines.append("| " + " | ".join([shown, *(["failed"] + [""] * (len(cells) - 1) if failure else cells)]) + " |")
+        pairs = list(against_peers(results, case))
+        if pairs:
+            units = [metric["unit"] for name in results["ratios"] for metric in results["metrics"] if metric["name"] == name]
+            head = ["Bine ÷ a peer, " + case["name"], *units]
+            lines += ["", "| " + " | ".join(head) + " |", "| --- |" + " ---: |" * (len(head) - 1)]
+            lines += ["| " + " | ".join([name, *cells]) + " |" for name, cells in pairs]
     return "\n".join(lines) + "\n"

@@ -30,10 +30,14 @@ class Work:
     reference: str            # the contestant that ratios are taken of
     ratios: tuple = ()        # names of the metrics whose ratios are shown
     picture: str = ""         # of these, the one that is drawn
+    pairs: tuple = ()         # (a form of Bine, the peer one would take in its place), both contestants
     by_default: bool = True
+    seconds: tuple = (0, float("inf"))  # the least and the most that a measurement may take; no time of its own: (0, 0)
     needs_display: bool = False
 
 
+PAIRS = ((who.OWN, who.UV), (who.OWN, who.ASIO), (who.OWN, who.ASIO_CO), (who.OWN, who.KJ), (who.OWN, who.TWISTED), (who.BINE_QT, who.QTCP),
+         (who.BINE_QT_UNIX, who.QTCP_UNIX), (who.BINE_GLIB, who.GIO), (who.BINE_GLIB, who.TWISTED_GI))
 RATE = Metric("rate", "requests/s", 0)
 CPU = Metric("cpu", "µs CPU per request", 2)
 
@@ -57,14 +61,14 @@ ECHO = Work(
     (RATE, CPU),
     tuple(Case(f"64 B, {number} connections", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, *who.TWISTEDS), stream("echo", number, 64))
           for number in (50, 500)),
-    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu")
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
 IDLE = Work(
     "idle", "Idle connections",
     "50 connections play ping-pong with 64 bytes while 10,000 others are open and say nothing.",
     (RATE, CPU),
     (Case("50 among 10,000 idle", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("echo", 50, 64, 10000)),),
-    reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate")
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate", pairs=PAIRS)
 
 MIB = 1024 * 1024
 BULK = Work(
@@ -73,21 +77,21 @@ BULK = Work(
     (Metric("rate", "MiB/s", 0), Metric("cpu", "µs CPU per MiB", 0)),
     tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), stream(kind, number, 65536, unit=MIB))
           for name, kind, number in (("echo, 10 connections", "bulk", 10), ("sink, 10 connections", "sink", 10), ("sink, 1 connection", "sink", 1))),
-    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu")
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
 CHURN = Work(
     "churn", "Connections that come and go",
     "20 at a time: connect, one byte there and back, close.",
     (Metric("rate", "connections/s", 0), Metric("cpu", "µs CPU per connection", 1)),
     (Case("20 at once", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("churn", 20, 1)),),
-    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu")
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
 WRITES = Work(
     "writes", "Ten small writes",
     "Each request of 64 bytes is answered by ten writes of 20 bytes. The raw program makes a send() of each.",
     (RATE, CPU),
     (Case("50 connections", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("writes", 50, 64)),),
-    reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate")
+    reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate", pairs=PAIRS)
 
 
 def memory(place, contestant, _seconds):
@@ -105,7 +109,7 @@ MEMORY = Work(
     "8,000 connections that have said one byte, beside 500 that were there: private memory of the process, per connection. The kernel's is not in it.",
     (Metric("memory", "bytes", 0),),
     (Case("8,000 connections", (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO, who.TWISTED), memory),),
-    reference=who.OWN.name)
+    reference=who.OWN.name, seconds=(0, 0))
 
 FRAME_MS, WORK_MS = 16, 2
 
@@ -117,14 +121,15 @@ def frames(connections, handler=0, window=False):
         more = ["--handler", handler] if handler else []
         if contestant.kind == who.LIMIT:
             with server(place, contestant.program, contestant.arguments_for("echo", *more)) as it:
-                counted = load(place, it, "echo", connections, 64, max(seconds, 2))
+                counted = load(place, it, "echo", connections, 64, seconds)
             return {"rate": counted["count"] / counted["seconds"] * (1 - WORK_MS / FRAME_MS)}
-        program = contestant.program
+        program, environment = contestant.program, contestant.environment
         more += ["--frame", FRAME_MS, "--work", WORK_MS]
         if window:
             program, more = contestant.window, [*more, "--window"]
-        with server(place, program, contestant.arguments_for("echo", *more), contestant.environment) as it:
-            counted = load(place, it, "echo", connections, 64, max(seconds, 2))
+            environment = {**environment, "GSK_RENDERER": "cairo"}  # there is nothing that a graphics processor would have to do
+        with server(place, program, contestant.arguments_for("echo", *more), environment) as it:
+            counted = load(place, it, "echo", connections, 64, seconds)
             said = it.finish()
         return {"rate": counted["count"] / counted["seconds"], "late_p50": said["late_p50_ms"], "late_p99": said["late_p99_ms"],
                 "late_max": said["late_max_ms"], "missed": said["missed"] / max(1, said["frames"] + said["missed"]) * 100}
@@ -141,7 +146,7 @@ FRAMES = Work(
     FRAME_METRICS,
     tuple(Case(name, (who.RAW, who.BINE_QT, who.BINE_QT_UNIX, who.BINE_GLIB, *who.TOOLKITS), frames(number, handler))
           for name, number, handler in (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connections, handlers of 50 µs", 500, 50))),
-    reference=who.RAW.name, ratios=("rate",))
+    reference=who.RAW.name, ratios=("rate",), seconds=(2, 10))
 
 WINDOW = Work(
     "window", "A window's frames beside a flood",
@@ -149,7 +154,7 @@ WINDOW = Work(
     FRAME_METRICS,
     tuple(Case(f"{number} connections, a window", (who.RAW, who.BINE_QT, who.BINE_GLIB, who.QTCP, who.GIO), frames(number, window=True))
           for number in (50, 500)),
-    reference=who.RAW.name, ratios=("rate",), needs_display=True)
+    reference=who.RAW.name, ratios=("rate",), needs_display=True, seconds=(2, 10))
 
 
 # --- What happens in one process.
@@ -171,7 +176,7 @@ def peers(subject, **programs):
 
 
 def micro_work(name, title, explanation, cases, **more):
-    return Work(name, title, explanation, NS, tuple(cases), reference=BINE, ratios=("time",), picture="time", **more)
+    return Work(name, title, explanation, NS, tuple(cases), reference=BINE, ratios=("time",), picture="time", seconds=(0, 0), **more)
 
 
 _bine = {subject: who.Contestant(BINE, f"{subject}_bine", who.BINE) for subject in ("deferred", "coroutine", "timers", "threads")}
@@ -210,7 +215,7 @@ THREADS = micro_work(
 MACHINE = Work(
     "machine", "The machine", "What it takes for ordinary things, to read the other figures by.", NS,
     tuple(Case(name, (who.Contestant("C", "calibrate", who.LIMIT),), micro(name)) for name in ("malloc and free", "clock_gettime", "indirect call")),
-    reference="C")
+    reference="C", seconds=(0, 0))
 
 
 # --- What Bine has no transport for yet: the peers alone. Not run unless asked for.
