@@ -172,7 +172,7 @@ NS = (Metric("time", "ns", 1),)
 
 
 def peers(subject, **programs):
-    return tuple(who.Contestant(name.replace("_", " "), f"{subject}_{suffix}") for name, suffix in programs.items())
+    return tuple(who.Contestant(name, f"{subject}_{suffix}") for name, suffix in programs.items())
 
 
 def micro_work(name, title, explanation, cases, **more):
