@@ -198,8 +198,14 @@ void StreamTransport::write(std::string_view data) {
         return;
     if (!queue_)
         queue_ = WriteQueue::take();
-    queue_->append(data);
-    written();
+    if (data.size() < WriteQueue::large || !open() || wantsWriting()) {
+        queue_->append(data);
+        return written(false);
+    }
+    const auto self = Transport::shared_from_this();
+    if (sendQueued(data))
+        tellLater();
+    outputWritten();
 }
 
 void StreamTransport::writeOwned(std::string&& data) {
@@ -207,20 +213,25 @@ void StreamTransport::writeOwned(std::string&& data) {
         return;
     if (!queue_)
         queue_ = WriteQueue::take();
+    const bool large = data.size() >= WriteQueue::large;
     queue_->adopt(std::move(data));
-    written();
+    written(large);
 }
 
-void StreamTransport::written() {
+void StreamTransport::written(bool large) {
     if (!open())
         return;
     const auto self = Transport::shared_from_this();
     if (!wantsWriting()) {
-        if (core()->depth() == 0 || queue_->size() > highWater)
+        if (large || core()->depth() == 0 || queue_->size() > highWater)
             sendAndTellLater();
         else
             markDirty();
     }
+    outputWritten();
+}
+
+void StreamTransport::outputWritten() {
     if (!queue_ || !open())
         return;
     if (!readWhileBlocked_)
@@ -228,13 +239,14 @@ void StreamTransport::written() {
     outputGrew();
 }
 
-// Sends what the socket takes. Runs no user code; true if there is something to tell().
-bool StreamTransport::sendQueued() {
+// Sends what the socket takes of the queue and of what follows it, and keeps the rest. Runs no user code; true
+// if there is something to tell().
+bool StreamTransport::sendQueued(std::string_view more) {
     if (!open())
         return false;
     const auto self = Transport::shared_from_this();
     if (queue_) {
-        if (const int error = queue_->sendTo(fd()); error != 0) {
+        if (const int error = queue_->sendTo(fd(), more); error != 0) {
             endSocket(ConnectionLost(error));
             return false;
         }

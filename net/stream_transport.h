@@ -2,7 +2,7 @@
 // StreamTransport: a connected stream socket as a Transport. Internal; reactor's thread.
 //
 // Reads into the reactor's shared buffer, one recv per event. Writes go to a queue that is sent at the end of
-// the batch, sooner when there is much, at once outside of callbacks. The socket's end and the protocol's
+// the batch, sooner when there is much, at once outside of callbacks; a large one is sent at once, uncopied. The socket's end and the protocol's
 // hearing of it are two things: loseConnection() closes the socket when everything is sent, even while a
 // handler of the protocol is on the stack; connectionLost() waits for the handler.
 
@@ -87,9 +87,10 @@ private:
 
     int descriptor() const noexcept;
     bool mayWrite() const noexcept { return acceptsWrites() && !writeEnding_; }
-    void written();
+    void written(bool large);
+    void outputWritten();
     void closeWhenSent();
-    bool sendQueued();
+    bool sendQueued(std::string_view more = {});
     void sendAndTellLater();
     void tellLater();
     void tell();

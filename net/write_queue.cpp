@@ -64,7 +64,7 @@ void WriteQueue::append(std::string_view data) {
 }
 
 void WriteQueue::adopt(std::string&& data) {
-    if (data.size() < adoptFrom)
+    if (data.size() < large)
         return append(data);
     size_ += data.size();
     chunks_.push_back(std::move(data));
@@ -120,19 +120,31 @@ std::string_view WriteQueue::front() const noexcept {
     return std::string_view(chunks_[first_]).substr(offset_);
 }
 
-int WriteQueue::sendTo(int fd) {
+int WriteQueue::sendTo(int fd, std::string_view more) {
+    const int error = sendSome(fd, more);
+    append(more);
+    return error;
+}
+
+// `more` becomes what is left of it.
+int WriteQueue::sendSome(int fd, std::string_view& more) {
     std::size_t allowance = sendAtMost;
-    while (size_ != 0 && allowance != 0) {
+    while (size_ + more.size() != 0 && allowance != 0) {
         std::array<iovec, 64> pieces;
         std::size_t count = 0;
         std::size_t wanted = 0;
-        for (std::size_t i = first_; i < chunks_.size() && count < pieces.size() && wanted < allowance;
-             ++i, ++count) {
+        const auto add = [&](const char* data, std::size_t size) {
+            size = (std::min)(size, allowance - wanted);
+            pieces[count++] = {const_cast<char*>(data), size};
+            wanted += size;
+        };
+        std::size_t i = first_;
+        for (; i < chunks_.size() && count < pieces.size() && wanted < allowance; ++i) {
             const std::size_t skip = i == first_ ? offset_ : 0;
-            pieces[count].iov_base = chunks_[i].data() + skip;
-            pieces[count].iov_len = (std::min)(chunks_[i].size() - skip, allowance - wanted);
-            wanted += pieces[count].iov_len;
+            add(chunks_[i].data() + skip, chunks_[i].size() - skip);
         }
+        if (i >= chunks_.size() && !more.empty() && count < pieces.size() && wanted < allowance)
+            add(more.data(), more.size());
         ssize_t sent = 0;
         if (count == 1) {
             sent = ::send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -149,9 +161,12 @@ int WriteQueue::sendTo(int fd) {
                 return 0;
             return errno;
         }
-        consume(static_cast<std::size_t>(sent));
-        allowance -= static_cast<std::size_t>(sent);
-        if (static_cast<std::size_t>(sent) < wanted)
+        const auto gone = static_cast<std::size_t>(sent);
+        const std::size_t queued = (std::min)(gone, size_);
+        consume(queued);
+        more.remove_prefix(gone - queued);
+        allowance -= gone;
+        if (gone < wanted)
             return 0; // the socket is full: asking again would only say so
     }
     return 0;

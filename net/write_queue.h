@@ -17,8 +17,8 @@ namespace bine::inline v0::detail {
 
 class BINE_EXPORT WriteQueue {
 public:
-    /// Strings from this size on are taken over rather than copied.
-    static constexpr std::size_t adoptFrom = 16 * 1024;
+    /// From this size on copying costs more than a system call: strings are taken over, views sent at once.
+    static constexpr std::size_t large = 16 * 1024;
     /// Small writes are joined up to this size.
     static constexpr std::size_t chunkSize = 64 * 1024;
     /// One send() hands the kernel at most this much, so that one connection does not take a whole turn.
@@ -36,9 +36,10 @@ public:
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     void clear() noexcept;
-    /// Sends with as few system calls as possible what the socket takes now. 0, or the errno that ends the
-    /// connection; "would block" and a kernel out of buffers are no errors: then something is left.
-    int sendTo(int fd);
+    /// Sends with as few system calls as possible what the socket takes now, of what is queued and then of `more`,
+    /// and queues the rest. 0, or the errno that ends the connection; "would block" and a kernel out of buffers are
+    /// no errors: then something is left.
+    int sendTo(int fd, std::string_view more = {});
     /// Sets `n` sent bytes aside.
     void consume(std::size_t n) noexcept;
     /// The first bytes, in one piece; for sinks that are no sockets.
@@ -46,6 +47,7 @@ public:
 
 private:
     std::string& tail(std::size_t more);
+    int sendSome(int fd, std::string_view& more);
 
     std::vector<std::string> chunks_;
     std::size_t first_ = 0;  // chunks before it have been sent

@@ -5,9 +5,9 @@
 
 /// A request on each connection, the whole answer, the next request.
 void runClosedLoop(const char* request, size_t requestSize, const char* expected, size_t expectedSize);
-/// Sends and receives at once, as fast as it goes; counts what comes back.
+/// Sends and receives at once, so much that something is always under way; counts what comes back.
 void runBulk(void);
-/// Sends; counts what was sent.
+/// Sends at a steady rate; counts what was sent.
 void runSink(void);
 /// Connects, exchanges a byte, closes; counts connections.
 void runChurn(void);

@@ -5,8 +5,8 @@
 //     echo    each connection sends SIZE bytes, waits for as many, sends again
 //     udp     the same with datagrams
 //     writes  the same with requests of 64 bytes and answers of 200
-//     bulk    each connection sends pieces of SIZE and receives, both at once; counts the bytes that come back
-//     sink    each connection sends pieces of SIZE; counts the bytes sent
+//     bulk    each connection has pieces of SIZE under way, 256 KiB in all; counts the bytes that come back
+//     sink    each connection sends pieces of SIZE, all together 2 GiB/s; counts the bytes sent
 //     churn   CONNECTIONS at once connect, exchange a byte and close; counts connections
 //     hold    opens CONNECTIONS, says so, and waits for SIGTERM
 //

@@ -12,7 +12,7 @@ enum { kReceive = 256 * 1024, kConnections = 1 << 16 };
 typedef struct Connection {
     Stream stream;
     size_t unsent;     // of this request, or of this piece of a stream
-    size_t missing;    // of this answer
+    size_t missing;    // of this answer, or of what is under way
     size_t unverified; // of the first answer
     int64_t began;     // when this request did
     int watchesOutput;

@@ -147,6 +147,28 @@ private slots:
         QVERIFY(turnUntil(reactor, [&] { return pair.client->data.size() == text.size(); }));
         QVERIFY(pair.client->data == text);
     }
+    void r134_aLargeWriteLeavesAtOnceBehindWhatWaits() {
+        EpollReactor reactor;
+        Pair pair(reactor);
+        const std::string large = letters(20000);
+        std::vector<std::size_t> waiting;
+        pair.server->onMade = [&](Heard& p) {
+            const auto write = [&](auto&& data) {
+                p.transport().write(std::forward<decltype(data)>(data));
+                waiting.push_back(p.transport().buffered());
+            };
+            write("first ");
+            write(std::string_view(large));
+            write(" then ");
+            write(std::string(large));
+            write(" last");
+        };
+        QVERIFY(pair.connect());
+        const std::string all = "first " + large + " then " + large + " last";
+        QVERIFY(turnUntil(reactor, [&] { return pair.client->data.size() == all.size(); }));
+        QVERIFY(pair.client->data == all);
+        QCOMPARE(waiting, (std::vector<std::size_t>{6, 0, 6, 0, 5}));
+    }
     void r154_loseConnectionFlushesAndBothHearDone() {
         EpollReactor reactor;
         Pair pair(reactor);

@@ -45,10 +45,11 @@ private slots:
             std::string piece(random() % 4 == 0 ? random() % 100000 : random() % 300,
                               static_cast<char>('a' + round % 26));
             sent += piece;
-            if (random() % 2)
-                queue.append(piece);
-            else
-                queue.adopt(std::move(piece));
+            switch (random() % 3) {
+            case 0: queue.append(piece); break;
+            case 1: queue.adopt(std::move(piece)); break;
+            default: QCOMPARE(queue.sendTo(sockets.fds[0], piece), 0);
+            }
             if (random() % 3) {
                 QCOMPARE(queue.sendTo(sockets.fds[0]), 0);
                 received += sockets.read();
@@ -64,9 +65,9 @@ private slots:
     }
     void largeStringsAreNotCopied() {
         WriteQueue queue;
-        std::string large(WriteQueue::adoptFrom, 'x');
-        const char* where = large.data();
-        queue.adopt(std::move(large));
+        std::string data(WriteQueue::large, 'x');
+        const char* where = data.data();
+        queue.adopt(std::move(data));
         QCOMPARE(static_cast<const void*>(queue.front().data()), static_cast<const void*>(where));
     }
     void smallWritesAreJoined() {
@@ -78,7 +79,7 @@ private slots:
     void consumedBytesAreGone() {
         WriteQueue queue;
         for (int i = 0; i < 200; ++i)
-            queue.adopt(std::string(WriteQueue::adoptFrom, static_cast<char>(i)));
+            queue.adopt(std::string(WriteQueue::large, static_cast<char>(i)));
         std::size_t left = queue.size();
         while (left > 0) {
             const std::size_t step = (std::min)(left, std::size_t{5000});
@@ -87,8 +88,8 @@ private slots:
             QCOMPARE(queue.size(), left);
             if (left != 0)
                 QCOMPARE(static_cast<unsigned char>(queue.front()[0]),
-                         static_cast<unsigned char>(200 - (left + WriteQueue::adoptFrom - 1) /
-                                                              WriteQueue::adoptFrom));
+                         static_cast<unsigned char>(200 - (left + WriteQueue::large - 1) /
+                                                              WriteQueue::large));
         }
         queue.append("again");
         QCOMPARE(std::string(queue.front()), "again");
