@@ -78,7 +78,7 @@ void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool 
     unhandledTurnOver();
     if (turn.cut) ++cutTurns_;
     if (turn.dead) return;
-    flushDirty();
+    flushAtEnd(turn);
     if (!turn.over()) seeToStop();
 }
 
@@ -547,6 +547,7 @@ void ReactorCore::markDirty(IoHandler& handler) {
     handler.dirty_ = true;
     handler.dirtyPrevious_ = lastDirty_;
     handler.dirtyNext_ = nullptr;
+    ++dirtyCount_;
     (lastDirty_ ? lastDirty_->dirtyNext_ : firstDirty_) = &handler;
     lastDirty_ = &handler;
 }
@@ -554,6 +555,7 @@ void ReactorCore::markDirty(IoHandler& handler) {
 void ReactorCore::unmarkDirty(IoHandler& handler) noexcept {
     if (!handler.dirty_) return;
     handler.dirty_ = false;
+    --dirtyCount_;
     (handler.dirtyPrevious_ ? handler.dirtyPrevious_->dirtyNext_ : firstDirty_) = handler.dirtyNext_;
     (handler.dirtyNext_ ? handler.dirtyNext_->dirtyPrevious_ : lastDirty_) = handler.dirtyPrevious_;
 }
@@ -564,6 +566,16 @@ void ReactorCore::flushDirty() {
         unmarkDirty(*handler);
         guarded("Unhandled error when sending", [&] { handler->flush(); });
     }
+}
+
+// Sending takes longer than reading: a turn that spent its budget on reading would take a multiple of it. So turns reckon with what sending took the last times.
+void ReactorCore::flushAtEnd(const Turn& turn) {
+    constexpr std::size_t kWorthMeasuring = 16;
+    const std::size_t count = dirtyCount_;
+    flushDirty();
+    if (!turn.limited || count < kWorthMeasuring) return;
+    const Duration took = clockNow() - meter_.lastLook();
+    sendCost_ += (took / static_cast<Duration::rep>(count) - sendCost_) / 4;
 }
 
 BufferLease::BufferLease(ReactorCore& core) : core_(&core) {

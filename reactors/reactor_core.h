@@ -159,6 +159,9 @@ private:
     void startWatchdog();
     void shutdownDone();
     void flushDirty();
+    void flushAtEnd(const Turn& turn);
+    /// What sending at the turn's end will take, judging by earlier turns.
+    Duration sendingAhead() const noexcept { return sendCost_ * static_cast<Duration::rep>(dirtyCount_); }
     void acknowledgeWake();
     void armTimer(TimePoint now);
     bool workWaits() const noexcept;
@@ -189,6 +192,8 @@ private:
     std::size_t handlerCount_ = 0;
     IoHandler* firstDirty_ = nullptr;
     IoHandler* lastDirty_ = nullptr;
+    std::size_t dirtyCount_ = 0;
+    Duration sendCost_{0};  // of one of them
     std::vector<std::unique_ptr<char[]>> buffers_;
 
     Turn* innermost_ = nullptr;

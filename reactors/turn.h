@@ -40,7 +40,7 @@ struct ReactorCore::Turn {
 
 private:
     bool spentAt(TimePoint now) noexcept {
-        if (now < deadline) return false;
+        if (now + core.sendingAhead() < deadline) return false;
         cut = true;
         return true;
     }

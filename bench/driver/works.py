@@ -73,7 +73,8 @@ IDLE = Work(
 MIB = 1024 * 1024
 BULK = Work(
     "bulk", "Bulk",
-    "Pieces of 64 KiB, as fast as they go: sent back by the server (echo), or dropped by it (sink). The raw program reads with Bine's buffer of 256 KiB.",
+    "Pieces of 64 KiB: sent back by the server (echo; each connection has four under way), or dropped by it (sink; 2 GiB/s in all). The raw program reads "
+    "with Bine's buffer of 256 KiB.",
     (Metric("rate", "MiB/s", 0), Metric("cpu", "µs CPU per MiB", 0)),
     tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), stream(kind, number, 65536, unit=MIB))
           for name, kind, number in (("echo, 10 connections", "bulk", 10), ("sink, 10 connections", "sink", 10), ("sink, 1 connection", "sink", 1))),
@@ -112,6 +113,7 @@ MEMORY = Work(
     reference=who.OWN.name, seconds=(0, 0))
 
 FRAME_MS, WORK_MS = 16, 2
+FLOODS = (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connections, handlers of 50 µs", 500, 50))
 
 
 def frames(connections, handler=0, window=False):
@@ -145,15 +147,16 @@ FRAMES = Work(
     "began. The rate is given as a part of what painting leaves of the raw program's.",
     FRAME_METRICS,
     tuple(Case(name, (who.RAW, who.BINE_QT, who.BINE_QT_UNIX, who.BINE_GLIB, *who.TOOLKITS), frames(number, handler))
-          for name, number, handler in (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connections, handlers of 50 µs", 500, 50))),
+          for name, number, handler in FLOODS),
     reference=who.RAW.name, ratios=("rate",), seconds=(2, 10))
 
 WINDOW = Work(
     "window", "A window's frames beside a flood",
-    "The same, the frames being repaints of a real window (QWidget, GtkDrawingArea). Late: from when its repaint was asked for to when it was painted.",
+    "The same, the frames being repaints of a real window: of a QWidget each 16 ms, of a GtkDrawingArea at each beat of GTK's frame clock (60 Hz). Late: from "
+    "then to when it was painted.",
     FRAME_METRICS,
-    tuple(Case(f"{number} connections, a window", (who.RAW, who.BINE_QT, who.BINE_GLIB, who.QTCP, who.GIO), frames(number, window=True))
-          for number in (50, 500)),
+    tuple(Case(f"{name}, a window", (who.RAW, who.BINE_QT, who.BINE_GLIB, who.QTCP, who.GIO), frames(number, handler, window=True))
+          for name, number, handler in FLOODS),
     reference=who.RAW.name, ratios=("rate",), needs_display=True, seconds=(2, 10))
 
 

@@ -11,10 +11,13 @@
 #include "options.h"
 #include "samples.h"
 
+static const int64_t kUncountedNs = 300 * 1000 * 1000;
+
 typedef struct Frames {
     int64_t period; // nanoseconds, all of them
     int64_t work;
     int64_t due;
+    int64_t countFrom;
     long missed;
     Samples lateness;
 } Frames;
@@ -36,11 +39,19 @@ static inline void beginFrames(Frames* frames, const Options* options) {
     frames->period = options->frameNs;
     frames->work = options->workNs;
     frames->due = nowNs() + frames->period;
+    frames->countFrom = nowNs() + kUncountedNs;
+}
+
+static inline void countFrame(Frames* frames, int64_t now) {
+    if (now < frames->countFrom) return;
+    addSample(&frames->lateness, now - frames->due);
+    if (now - frames->due >= frames->period) frames->missed += (long)((now - frames->due) / frames->period);
 }
 
 /// The host's timer calls: prints the report and ends the program, if it was asked for.
 static inline void reportFramesIfAsked(Frames* frames) {
     if (!framesAsked) return;
+    if (nowNs() - frames->due >= frames->period) countFrame(frames, nowNs()); // one that never started
     sortSamples(&frames->lateness);
     printf("{\"frames\":%zu,\"missed\":%ld,\"late_p50_ms\":%.3f,\"late_p99_ms\":%.3f,\"late_max_ms\":%.3f}\n", frames->lateness.count,
            frames->missed, percentile(&frames->lateness, 0.5) / 1e6, percentile(&frames->lateness, 0.99) / 1e6,
@@ -54,10 +65,9 @@ static inline int frameDue(const Frames* frames) { return nowNs() >= frames->due
 /// A frame starts. Whether it was so late that the grid begins anew; then `due` is one period from now.
 static inline int startFrame(Frames* frames) {
     const int64_t now = nowNs();
-    addSample(&frames->lateness, now - frames->due);
+    countFrame(frames, now);
     frames->due += frames->period;
     if (frames->due > now) return 0;
-    frames->missed += (long)((now - frames->due) / frames->period) + 1;
     frames->due = now + frames->period;
     return 1;
 }
