@@ -313,14 +313,15 @@ Address addressFromSockaddr(const sockaddr* data, std::size_t length) {
     return {};
 }
 
-Address socketAddress(int fd, bool peer) {
-    SocketAddress address;
+SocketAddress socketName(int fd, bool peer) noexcept {
+    SocketAddress name;
     socklen_t length = SocketAddress::capacity;
-    if (fd < 0 || (peer ? getpeername : getsockname)(fd, address.data(), &length) != 0)
-        return {};
-    address.length = (std::min)(static_cast<std::uint32_t>(length), SocketAddress::capacity);
-    return address.address();
+    if (fd >= 0 && (peer ? getpeername : getsockname)(fd, name.data(), &length) == 0)
+        name.length = (std::min)(static_cast<std::uint32_t>(length), SocketAddress::capacity);
+    return name;
 }
+
+Address socketAddress(int fd, bool peer) { return socketName(fd, peer).address(); }
 
 bool isAddressLiteral(std::string_view host) noexcept {
     in_addr four{};

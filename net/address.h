@@ -156,6 +156,7 @@ private:
 BINE_EXPORT Address addressFromSockaddr(const sockaddr* data, std::size_t length);
 /// The address of this end or, with peer, of the other end of a socket; unspecified if the kernel does not
 /// say.
+BINE_EXPORT SocketAddress socketName(int fd, bool peer) noexcept;
 BINE_EXPORT Address socketAddress(int fd, bool peer);
 /// Whether the text is an IPv4 or IPv6 literal (with or without a scope).
 BINE_EXPORT bool isAddressLiteral(std::string_view host) noexcept;

@@ -61,7 +61,7 @@ Address CompactAddress::address() const {
 struct StreamTransport::Cold {
     ReactorCore* home = nullptr; // counted
     int fd = -1;
-    Address host;
+    SocketAddress host;
     ~Cold() {
         if (home)
             home->unref();
@@ -198,14 +198,10 @@ void StreamTransport::write(std::string_view data) {
         return;
     if (!queue_)
         queue_ = WriteQueue::take();
-    if (data.size() < WriteQueue::large || !open() || wantsWriting()) {
-        queue_->append(data);
-        return written(false);
-    }
-    const auto self = Transport::shared_from_this();
-    if (sendQueued(data))
-        tellLater();
-    outputWritten();
+    if (data.size() >= WriteQueue::large && open() && !wantsWriting())
+        return sendNow(data);
+    queue_->append(data);
+    written();
 }
 
 void StreamTransport::writeOwned(std::string&& data) {
@@ -215,19 +211,25 @@ void StreamTransport::writeOwned(std::string&& data) {
         queue_ = WriteQueue::take();
     const bool large = data.size() >= WriteQueue::large;
     queue_->adopt(std::move(data));
-    written(large);
+    if (large && open() && !wantsWriting())
+        return sendNow();
+    written();
 }
 
-void StreamTransport::written(bool large) {
+void StreamTransport::written() {
     if (!open())
         return;
+    if (wantsWriting())
+        return outputWritten();
+    if (core()->depth() == 0 || queue_->size() > highWater)
+        return sendNow();
+    markDirty();
+    outputWritten();
+}
+
+void StreamTransport::sendNow(std::string_view more) {
     const auto self = Transport::shared_from_this();
-    if (!wantsWriting()) {
-        if (large || core()->depth() == 0 || queue_->size() > highWater)
-            sendAndTellLater();
-        else
-            markDirty();
-    }
+    sendAndTellLater(more);
     outputWritten();
 }
 
@@ -240,11 +242,10 @@ void StreamTransport::outputWritten() {
 }
 
 // Sends what the socket takes of the queue and of what follows it, and keeps the rest. Runs no user code; true
-// if there is something to tell().
+// if there is something to tell(). The caller keeps this alive.
 bool StreamTransport::sendQueued(std::string_view more) {
     if (!open())
         return false;
-    const auto self = Transport::shared_from_this();
     if (queue_) {
         if (const int error = queue_->sendTo(fd(), more); error != 0) {
             endSocket(ConnectionLost(error));
@@ -271,8 +272,8 @@ bool StreamTransport::sendQueued(std::string_view more) {
     return outputWatched();
 }
 
-void StreamTransport::sendAndTellLater() {
-    if (sendQueued())
+void StreamTransport::sendAndTellLater(std::string_view more) {
+    if (sendQueued(more))
         tellLater();
 }
 
@@ -323,10 +324,10 @@ void StreamTransport::producerGone() { closeWhenSent(); }
 void StreamTransport::closeWhenSent() {
     if (hasProducer() || wantsWriting())
         return; // later
-    if (core()->depth() == 0)
-        sendAndTellLater();
-    else
-        markDirty();
+    if (core()->depth() != 0)
+        return markDirty();
+    const auto self = Transport::shared_from_this();
+    sendAndTellLater();
 }
 
 void StreamTransport::loseWriteConnection() {
@@ -366,7 +367,7 @@ void StreamTransport::endSocket(const Failure& reason, bool now) {
     if (everDisconnecting())
         for (int i = 0; i < 16 && ::recv(fd(), nullptr, 1 << 20, MSG_TRUNC | MSG_DONTWAIT) > 0; ++i) {}
     cold_ = std::make_unique<Cold>();
-    cold_->host = socketAddress(fd(), false);
+    cold_->host = socketName(fd(), false);
     dropQueue();
     home.ref();
     closeDescriptor();
@@ -389,7 +390,7 @@ Address StreamTransport::getPeer() const {
 Address StreamTransport::getHost() const {
     if (const int socket = descriptor(); socket >= 0)
         return socketAddress(socket, false);
-    return cold_ ? cold_->host : Address();
+    return cold_ ? cold_->host.address() : Address();
 }
 
 std::string StreamTransport::logPrefix() const {

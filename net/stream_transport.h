@@ -87,11 +87,12 @@ private:
 
     int descriptor() const noexcept;
     bool mayWrite() const noexcept { return acceptsWrites() && !writeEnding_; }
-    void written(bool large);
+    void written();
+    void sendNow(std::string_view more = {});
     void outputWritten();
     void closeWhenSent();
     bool sendQueued(std::string_view more = {});
-    void sendAndTellLater();
+    void sendAndTellLater(std::string_view more = {});
     void tellLater();
     void tell();
     void readSome();

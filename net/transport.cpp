@@ -350,6 +350,7 @@ void Transport::resumeProducer() {
 void Transport::outputGrew() {
     if (!extras_)
         return;
+    const auto self = self_.lock();
     auto& more = *extras_;
     const std::size_t waiting = buffered();
     if (more.maxBuffered != 0 && waiting > more.maxBuffered) {

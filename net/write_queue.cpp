@@ -12,11 +12,13 @@
 
 namespace bine::inline v0::detail {
 
+// Many connections write in one turn, most of them little. Those that had much to keep back keep their room in a few only.
 #ifdef BINE_SANITIZED
-static constexpr std::size_t kKept = 0;
+static constexpr std::size_t kKept = 0, kKeptRoomy = 0;
 #else
-static constexpr std::size_t kKept = 32;
+static constexpr std::size_t kKept = 256, kKeptRoomy = 32;
 #endif
+static constexpr std::size_t kRoomy = 4 * 1024;
 
 static std::vector<std::unique_ptr<WriteQueue>>& kept() {
     static thread_local std::vector<std::unique_ptr<WriteQueue>> queues;
@@ -24,88 +26,79 @@ static std::vector<std::unique_ptr<WriteQueue>>& kept() {
 }
 
 std::unique_ptr<WriteQueue> WriteQueue::take() {
-    if constexpr (kKept != 0) {
-        auto& queues = kept();
-        if (!queues.empty()) {
-            auto queue = std::move(queues.back());
-            queues.pop_back();
-            return queue;
-        }
-    }
-    return std::make_unique<WriteQueue>();
+    auto& queues = kept();
+    if (queues.empty())
+        return std::make_unique<WriteQueue>();
+    auto queue = std::move(queues.back());
+    queues.pop_back();
+    return queue;
 }
 
 void WriteQueue::giveBack(std::unique_ptr<WriteQueue> queue) noexcept {
-    if constexpr (kKept != 0) {
-        if (!queue)
-            return;
-        queue->clear();
-        auto& queues = kept();
-        if (queues.capacity() == 0)
-            queues.reserve(kKept);
-        if (queues.size() < kKept)
-            queues.push_back(std::move(queue));
-    }
+    if (kKept == 0 || !queue)
+        return;
+    queue->clear();
+    auto& queues = kept();
+    if (queues.capacity() == 0)
+        queues.reserve(kKept);
+    if (queues.size() < (queue->tail_.capacity() + queue->spare_.capacity() > kRoomy ? kKeptRoomy : kKept))
+        queues.push_back(std::move(queue));
 }
 
-std::string& WriteQueue::tail(std::size_t more) {
-    if (joins_ && first_ < chunks_.size() && chunks_.back().size() + more <= chunkSize)
-        return chunks_.back();
-    joins_ = true;
-    chunks_.push_back(std::exchange(spare_, {}));
-    return chunks_.back();
+void WriteQueue::endTail() {
+    chunks_.push_back(std::move(tail_));
+    tail_ = std::exchange(spare_, {});
 }
 
 void WriteQueue::append(std::string_view data) {
-    if (data.empty())
-        return;
-    tail(data.size()).append(data);
+    if (!tail_.empty() && tail_.size() + data.size() > chunkSize)
+        endTail();
+    tail_.append(data);
     size_ += data.size();
 }
 
 void WriteQueue::adopt(std::string&& data) {
     if (data.size() < large)
         return append(data);
+    if (!tail_.empty())
+        endTail();
     size_ += data.size();
     chunks_.push_back(std::move(data));
-    joins_ = false;
 }
 
 void WriteQueue::clear() noexcept {
-    while (first_ < chunks_.size()) {
-        offset_ = 0;
-        std::string& chunk = chunks_[first_++];
-        if (chunk.capacity() > spare_.capacity() && chunk.capacity() <= 2 * chunkSize)
-            spare_ = std::move(chunk);
-    }
-    spare_.clear();
+    if (!chunks_.empty() || tail_.capacity() > 2 * chunkSize)
+        release();
+    tail_.clear();
+    first_ = offset_ = size_ = 0;
+}
+
+void WriteQueue::release() noexcept {
+    for (std::size_t i = first_; i < chunks_.size(); ++i)
+        reuse(chunks_[i]);
     chunks_.clear();
     if (chunks_.capacity() > 64)
         std::vector<std::string>().swap(chunks_);
-    first_ = offset_ = size_ = 0;
-    joins_ = false;
+    if (tail_.capacity() > 2 * chunkSize)
+        std::string().swap(tail_);
+}
+
+void WriteQueue::reuse(std::string& sent) noexcept {
+    std::string room = std::move(sent);
+    if (room.capacity() <= spare_.capacity() || room.capacity() > 2 * chunkSize)
+        return;
+    spare_ = std::move(room);
+    spare_.clear();
 }
 
 void WriteQueue::consume(std::size_t n) noexcept {
     if (n >= size_)
         return clear();
     size_ -= n;
-    while (n > 0) {
-        std::string& chunk = chunks_[first_];
-        const std::size_t left = chunk.size() - offset_;
-        if (n < left) {
-            offset_ += n;
-            break;
-        }
-        n -= left;
-        offset_ = 0;
-        if (spare_.capacity() < chunk.capacity() && chunk.capacity() <= 2 * chunkSize) {
-            spare_ = std::move(chunk);
-            spare_.clear();
-        } else {
-            std::string().swap(chunk);
-        }
-        ++first_;
+    offset_ += n;
+    for (; first_ < chunks_.size() && offset_ >= chunks_[first_].size(); ++first_) {
+        offset_ -= chunks_[first_].size();
+        reuse(chunks_[first_]);
     }
     // The places of sent chunks are given up when they are the majority: linear in the end.
     if (first_ >= 32 && first_ * 2 >= chunks_.size()) {
@@ -115,9 +108,7 @@ void WriteQueue::consume(std::size_t n) noexcept {
 }
 
 std::string_view WriteQueue::front() const noexcept {
-    if (size_ == 0)
-        return {};
-    return std::string_view(chunks_[first_]).substr(offset_);
+    return std::string_view(first_ < chunks_.size() ? chunks_[first_] : tail_).substr(offset_);
 }
 
 int WriteQueue::sendTo(int fd, std::string_view more) {
@@ -133,18 +124,23 @@ int WriteQueue::sendSome(int fd, std::string_view& more) {
         std::array<iovec, 64> pieces;
         std::size_t count = 0;
         std::size_t wanted = 0;
-        const auto add = [&](const char* data, std::size_t size) {
-            size = (std::min)(size, allowance - wanted);
-            pieces[count++] = {const_cast<char*>(data), size};
+        std::size_t skip = offset_;
+        const auto add = [&](std::string_view data) {
+            const std::size_t size = (std::min)(data.size() - skip, allowance - wanted);
+            if (size == 0 || count == pieces.size())
+                return false;
+            pieces[count++] = {const_cast<char*>(data.data() + skip), size};
+            skip = 0;
             wanted += size;
+            return true;
         };
-        std::size_t i = first_;
-        for (; i < chunks_.size() && count < pieces.size() && wanted < allowance; ++i) {
-            const std::size_t skip = i == first_ ? offset_ : 0;
-            add(chunks_[i].data() + skip, chunks_[i].size() - skip);
-        }
-        if (i >= chunks_.size() && !more.empty() && count < pieces.size() && wanted < allowance)
-            add(more.data(), more.size());
+        bool all = true;
+        for (std::size_t i = first_; all && i < chunks_.size(); ++i)
+            all = add(chunks_[i]);
+        if (all && !tail_.empty())
+            all = add(tail_);
+        if (all)
+            add(more);
         ssize_t sent = 0;
         if (count == 1) {
             sent = ::send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -46,15 +46,17 @@ public:
     std::string_view front() const noexcept;
 
 private:
-    std::string& tail(std::size_t more);
     int sendSome(int fd, std::string_view& more);
+    void endTail();
+    void release() noexcept;
+    void reuse(std::string& sent) noexcept;
 
-    std::vector<std::string> chunks_;
-    std::size_t first_ = 0;  // chunks before it have been sent
-    std::size_t offset_ = 0; // bytes of the first that have been sent
+    std::vector<std::string> chunks_; // that take no more
+    std::string tail_;                // behind them: small writes, joined
+    std::size_t first_ = 0;           // chunks before it have been sent
+    std::size_t offset_ = 0;          // bytes of the first piece that have been sent
     std::size_t size_ = 0;
-    bool joins_ = false; // the last chunk may take more
-    std::string spare_;  // an empty one with room
+    std::string spare_; // an empty one with room
 };
 
 } // namespace bine::inline v0::detail
