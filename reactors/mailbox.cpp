@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace bine::inline v0::detail {
 
@@ -16,21 +17,20 @@ Mailbox::Mailbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 
 Mailbox::~Mailbox() { ::close(fd_); }
 
-// Under the lock: between "is it readable already" and the write nobody may quieten it.
-static void raise(int fd) {
+// Not under the lock: the reactor, which wakes at once, would find it taken and go back to sleep.
+void Mailbox::raise(std::unique_lock<std::mutex> lock) {
+    if (std::exchange(readable_, true)) return;
+    lock.unlock();
     const std::uint64_t one = 1;
-    while (::write(fd, &one, sizeof one) < 0 && errno == EINTR) {}
+    while (::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
 bool Mailbox::post(Function<void()> call) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (closed_) return false;  // `call` is a parameter: it dies after the lock is gone
     incoming_.push_back(std::move(call));
     posted_.store(true, std::memory_order_release);
-    if (!readable_) {
-        readable_ = true;
-        raise(fd_);
-    }
+    raise(std::move(lock));
     return true;
 }
 
@@ -67,10 +67,8 @@ void Mailbox::answerThreads() {
 }
 
 void Mailbox::wake() {
-    const std::lock_guard lock(mutex_);
-    if (readable_ || closed_) return;
-    readable_ = true;
-    raise(fd_);
+    std::unique_lock lock(mutex_);
+    if (!closed_) raise(std::move(lock));
 }
 
 std::size_t Mailbox::collect() {
@@ -89,15 +87,13 @@ Function<void()> Mailbox::take() {
     return call;
 }
 
-void Mailbox::quieten() {
-    std::uint64_t count = 0;
-    while (::read(fd_, &count, sizeof count) < 0 && errno == EINTR) {}
-    readable_ = false;
-}
-
 void Mailbox::acknowledge() {
     const std::lock_guard lock(mutex_);
-    if (readable_ && incoming_.empty() && taken_.empty()) quieten();
+    if (!readable_ || !incoming_.empty() || !taken_.empty()) return;
+    std::uint64_t count = 0;
+    ssize_t got = 0;
+    while ((got = ::read(fd_, &count, sizeof count)) < 0 && errno == EINTR) {}
+    readable_ = got < 0;  // it will be: somebody is about to write
 }
 
 void Mailbox::close() {

@@ -70,14 +70,14 @@ public:
     bool closed() const noexcept { return closed_; }
 
 private:
-    void quieten();  // REQUIRES mutex_
+    void raise(std::unique_lock<std::mutex> lock);
 
     std::mutex mutex_;
     std::vector<Function<void()>> incoming_;  // guarded by mutex_
     bool closed_ = false;                     // guarded by mutex_; changed on the reactor's thread only
     bool refusing_ = false;                   // guarded by mutex_: there is nobody to answer blocking calls
     std::vector<std::shared_ptr<BlockingCall>> blocking_;  // guarded by mutex_: those that have not begun
-    bool readable_ = false;                   // guarded by mutex_: the eventfd holds a count
+    bool readable_ = false;                   // guarded by mutex_: the eventfd holds a count, or is about to
     std::atomic<bool> posted_{false};         // incoming_ is not empty; may be read without the lock
     std::deque<Function<void()>> taken_;      // reactor's thread
     OwnerHook waiting_;                       // reactor's thread

@@ -17,7 +17,7 @@ namespace bine::inline v0 {
 namespace detail {
 namespace {
 
-/// One of the threads; lives on its stack.
+/// One of the threads. Shared: it may end before it is woken.
 struct Worker {
     std::string name;
     bool called = false;                       // while idle: to look again
@@ -79,7 +79,9 @@ public:
         queue_.push_back(job);
         job->place_ = std::prev(queue_.end());
         try {
-            summon();
+            const auto called = summon();
+            lock.unlock();  // or the worker, which wakes at once, would find it taken and go back to sleep
+            wake(called);
         } catch (const std::system_error&) {
             if (count() != 0) return;  // somebody will come to it
             takeOut(*job);
@@ -97,7 +99,7 @@ public:
     void start() {
         const std::lock_guard lock(mutex_);
         life_ = Life::running;
-        summon();
+        wake(summon());
     }
     void hold() {
         const std::lock_guard lock(mutex_);
@@ -110,7 +112,7 @@ public:
         least_ = least;
         most_ = most;
         callAll();
-        if (life_ == Life::running) summon();
+        if (life_ == Life::running) wake(summon());
     }
     void setIdleTime(Duration time) {
         const std::lock_guard lock(mutex_);
@@ -133,8 +135,8 @@ private:
 
     static void work(const std::shared_ptr<ThreadPoolState>& state, unsigned number);
     void startWorker();
-    void summon();
-    bool waitForWork(std::unique_lock<std::mutex>& lock, Worker& worker);
+    [[nodiscard]] std::shared_ptr<Worker> summon();
+    bool waitForWork(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Worker>& worker);
     void perform(std::unique_lock<std::mutex>& lock, Worker& worker);
     bool mustEnd(const Worker& worker) const { return worker.left || life_ != Life::running || count() > most_; }
     std::size_t count() const { return workers_.size() + starting_; }
@@ -145,10 +147,15 @@ private:
     void call(Worker& worker) {
         worker.called = true;
         ++coming_;
-        worker.wakeUp.notify_one();  // under the lock: the worker may be gone otherwise
+    }
+    static void wake(const std::shared_ptr<Worker>& worker) {
+        if (worker) worker->wakeUp.notify_one();
     }
     void callAll() {
-        for (Worker* worker : std::exchange(idle_, {})) call(*worker);
+        for (const auto& worker : std::exchange(idle_, {})) {
+            call(*worker);
+            wake(worker);
+        }
     }
     /// What those do that have a job, but for the caller.
     std::vector<std::string> describeWorkers() const;
@@ -158,7 +165,7 @@ private:
     Queue queue_;
     std::vector<Worker*> workers_;  // those that have begun
     std::size_t starting_ = 0;      // threads that have not
-    std::vector<Worker*> idle_;     // the last one was busy last
+    std::vector<std::shared_ptr<Worker>> idle_;  // the last one was busy last
     std::size_t coming_ = 0;        // called or starting: they will look at the queue
     std::size_t inStop_ = 0;        // workers that wait in stop()
     std::size_t least_;
@@ -184,7 +191,7 @@ public:
         if (worker_.left) return;
         std::erase(pool_.workers_, &worker_);
         try {
-            pool_.summon();  // it may leave room for another
+            wake(pool_.summon());  // it may leave room for another
         } catch (const std::system_error&) {
             // The other workers come to what waits, or the next enqueue() tries again.
         }
@@ -198,21 +205,25 @@ private:
     Worker& worker_;
 };
 
-// Enough workers for what waits, as far as there may be: one that was busy a moment ago, else a new one.
-void ThreadPoolState::summon() {
-    if (life_ != Life::running) return;
+// Enough workers for what waits, as far as there may be: one that was busy a moment ago, else a new one. Returns one that the caller is to wake.
+std::shared_ptr<Worker> ThreadPoolState::summon() {
+    std::shared_ptr<Worker> called;
+    if (life_ != Life::running) return called;
     while (count() < least_) startWorker();
     while (queue_.size() > coming_) {
         if (!idle_.empty()) {
-            Worker& worker = *idle_.back();
+            wake(called);
+            called = std::move(idle_.back());
             idle_.pop_back();
-            call(worker);
+            call(*called);
         } else if (count() < most_) {
+            wake(std::exchange(called, nullptr));  // should no thread be had
             startWorker();
         } else {
-            return;
+            break;
         }
     }
+    return called;
 }
 
 // Signals are for the application's threads.
@@ -234,16 +245,16 @@ void ThreadPoolState::startWorker() {
 }
 
 void ThreadPoolState::work(const std::shared_ptr<ThreadPoolState>& state, unsigned number) {
-    Worker me;
+    const auto me = std::make_shared<Worker>();
     const std::string suffix = "-" + std::to_string(number);
-    me.name = state->name_.substr(0, 15 - (std::min<std::size_t>)(suffix.size(), 15)) + suffix;
-    pthread_setname_np(pthread_self(), me.name.substr(0, 15).c_str());
-    const Membership membership(*state, me);
+    me->name = state->name_.substr(0, 15 - (std::min<std::size_t>)(suffix.size(), 15)) + suffix;
+    pthread_setname_np(pthread_self(), me->name.substr(0, 15).c_str());
+    const Membership membership(*state, *me);
     std::unique_lock lock(state->mutex_);
     do {
         --state->coming_;
-        while (!state->queue_.empty() && !state->mustEnd(me)) state->perform(lock, me);
-    } while (!state->mustEnd(me) && state->waitForWork(lock, me));
+        while (!state->queue_.empty() && !state->mustEnd(*me)) state->perform(lock, *me);
+    } while (!state->mustEnd(*me) && state->waitForWork(lock, me));
 }
 
 void ThreadPoolState::perform(std::unique_lock<std::mutex>& lock, Worker& worker) {
@@ -262,18 +273,18 @@ void ThreadPoolState::perform(std::unique_lock<std::mutex>& lock, Worker& worker
 }
 
 // False if the worker has been idle for long enough.
-bool ThreadPoolState::waitForWork(std::unique_lock<std::mutex>& lock, Worker& worker) {
-    const auto called = [&] { return worker.called; };
-    idle_.push_back(&worker);
+bool ThreadPoolState::waitForWork(std::unique_lock<std::mutex>& lock, const std::shared_ptr<Worker>& worker) {
+    const auto called = [&] { return worker->called; };
+    idle_.push_back(worker);
     const TimePoint limit = count() > least_ ? after(now(), idleTime_) : (TimePoint::max)();
-    if (!waitUntil(worker.wakeUp, lock, limit, called)) {
+    if (!waitUntil(worker->wakeUp, lock, limit, called)) {
         if (count() > least_) {
-            std::erase(idle_, &worker);
+            std::erase(idle_, worker);
             return false;
         }
-        worker.wakeUp.wait(lock, called);
+        worker->wakeUp.wait(lock, called);
     }
-    worker.called = false;
+    worker->called = false;
     return true;
 }
 
