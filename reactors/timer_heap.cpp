@@ -54,6 +54,11 @@ void TimerHeap::siftDown(std::size_t at, Entry entry) {
         if (child >= size) break;
         std::size_t best = child;
         if (child + 3 < size) {
+            // Whichever it will be: its children.
+            if (const std::size_t next = child * 4 + 1; next + 15 < size) {
+                const auto* const begin = reinterpret_cast<const std::byte*>(&heap_[next]);
+                for (std::size_t ahead = 0; ahead < 16 * sizeof(Entry); ahead += 64) __builtin_prefetch(begin + ahead);
+            }
             const Entry* const four = &heap_[child];
             const std::size_t left = four[1].before(four[0]), right = 2 + std::size_t{four[3].before(four[2])};
             best += four[right].before(four[left]) ? right : left;
