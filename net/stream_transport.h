@@ -2,9 +2,10 @@
 // StreamTransport: a connected stream socket as a Transport. Internal; reactor's thread.
 //
 // Reads into the reactor's shared buffer, one recv per event. Writes go to a queue that is sent at the end of
-// the batch, sooner when there is much, at once outside of callbacks; a large one is sent at once, uncopied. The socket's end and the protocol's
-// hearing of it are two things: loseConnection() closes the socket when everything is sent, even while a
-// handler of the protocol is on the stack; connectionLost() waits for the handler.
+// the batch, sooner when there is much, at once outside of callbacks; a large one is sent at once, uncopied.
+// The socket's end and the protocol's hearing of it are two things: loseConnection() closes the socket when
+// everything is sent, even while a handler of the protocol is on the stack; connectionLost() waits for the
+// handler.
 
 #include <cstdint>
 #include <memory>

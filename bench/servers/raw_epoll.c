@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "clock.h"
+#include "frame.h"
 #include "options.h"
 #include "raw_loop.h"
 #include "raw_modes.h"
@@ -13,14 +14,15 @@
 #include "work.h"
 #ifdef BENCH_TLS
 #include "raw_tls.h"
-enum { kCan = CanUdpUnixSpawn | CanTls };
+enum { kCan = CanUdpUnixSpawn | CanPaint | CanTls };
 #else
-enum { kCan = CanUdpUnixSpawn };
+enum { kCan = CanUdpUnixSpawn | CanPaint };
 #endif
 
 static Options options;
 static void (*sendAll)(int fd, const char* data, size_t size) = sendOrKeep;
 static size_t begun[kDescriptors]; // bytes of a request that is not complete
+static Frames frames;
 
 static int opened(int fd) {
     begun[fd] = 0;
@@ -51,6 +53,16 @@ static int answer(int fd, const char* data, size_t size) {
     return 1;
 }
 
+static int paint(void) {
+    reportFramesIfAsked(&frames);
+    if (frameDue(&frames)) {
+        startFrame(&frames);
+        workFrame(&frames);
+    }
+    const int64_t left = frames.due - nowNs();
+    return left > 0 ? (int)((left + 999999) / 1000000) : 0;
+}
+
 static int listenOnLoopback(void) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -71,8 +83,9 @@ static int listenOnPath(void) {
 }
 
 static void serve(void) {
-    const Service service = {opened, options.mode == ModeWrites ? answer : options.mode == ModeSink ? drop : echo, closed};
+    const Service service = {opened, options.mode == ModeWrites ? answer : options.mode == ModeSink ? drop : echo, closed, options.frameNs ? paint : NULL};
     const int listener = options.mode == ModeUnix ? listenOnPath() : listenOnLoopback();
+    if (options.frameNs) beginFrames(&frames, &options);
 #ifdef BENCH_TLS
     if (options.certificate) {
         sendAll = sendTls;

@@ -138,7 +138,7 @@ void serveConnections(int listening, const Service* service) {
     if (set < 0) die("epoll_create1");
     watch(EPOLL_CTL_ADD, listener, EPOLLIN);
     for (;;) {
-        const int n = epoll_wait(set, ready, kBatch, -1);
+        const int n = epoll_wait(set, ready, kBatch, service->betweenWaits ? service->betweenWaits() : -1);
         if (n < 0 && errno != EINTR) die("epoll_wait");
         for (int i = 0; i < n; ++i) {
             const int fd = ready[i].data.fd;

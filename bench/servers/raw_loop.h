@@ -10,6 +10,7 @@ typedef struct Service {
     int (*opened)(int fd); // 0: close it again
     int (*received)(int fd, const char* data, size_t size); // 0: close it
     void (*closed)(int fd);
+    int (*betweenWaits)(void); // how many milliseconds the next wait may take, -1: for ever; null: always
 } Service;
 
 /// Accepts and serves for ever. `listener` does not block.

@@ -61,7 +61,7 @@ static int received(int fd, const char* data, size_t size) {
 }
 
 void serveTls(int listener, const Service* service, const char* certificate, const char* key) {
-    static const Service outer = {opened, received, closed};
+    static const Service outer = {opened, received, closed, NULL};
     inner = service;
     context = SSL_CTX_new(TLS_server_method());
     if (!context || !SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) ||
