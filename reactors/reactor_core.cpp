@@ -72,7 +72,7 @@ void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool 
     if (!turn.over()) runCalls(turn);
     if (!turn.over()) runImmediate(turn);
     if (!turn.over()) {
-        if (fetch) fetched = poller_->wait(std::span(batch).first(fetchAtMost_), Duration::zero());
+        if (fetch) fetched = poller_->wait(batch, Duration::zero());
         runIo(turn, batch, fetched);
     }
     unhandledTurnOver();
@@ -174,14 +174,10 @@ void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
         if (!serve(batch[i])) continue;
         // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
         if (turn.over() || (i + 1 < n && turn.spentByCallback())) {
-            if (turn.dead) return;
-            lastTurnWasCut_ = true;
-            // To be handed events costs time, too: the next turn asks for few more than this one could serve.
-            if (turn.cut) fetchAtMost_ = (std::min)(batch.size(), 16 + (i + 1) * 5 / 4);
+            if (!turn.dead) lastTurnWasCut_ = true;
             return;
         }
     }
-    fetchAtMost_ = (std::min)(batch.size(), fetchAtMost_ * 2);
 }
 
 // The kernel hands out the same descriptors first again and again, so after a cut those come first whose last turn is the longest ago. All of them are put in

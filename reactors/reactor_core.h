@@ -200,7 +200,6 @@ private:
     int depth_ = 0;
     std::uint64_t turnNumber_ = 0;
     bool lastTurnWasCut_ = false;  // it ended before its events did
-    std::size_t fetchAtMost_ = kBatch;  // events, in a turn in a host
     std::uint64_t cutTurns_ = 0;
     std::uint64_t callbacks_ = 0;
 
