@@ -42,8 +42,11 @@ public:
         return longest;
     }
     std::size_t mostInATurn() const { return mostInATurn_; }
-    /// CPU time from the first callback of a turn to the end of its last.
-    std::chrono::nanoseconds longestTurn() const { return longestTurn_; }
+    /// Turns that took more CPU time than that, from their first callback to the end of their last; of turns().
+    std::size_t turnsLongerThan(std::chrono::nanoseconds time) const {
+        return static_cast<std::size_t>(std::count_if(turns_.begin(), turns_.end(), [&](auto turn) { return turn > time; }));
+    }
+    std::size_t turns() const { return turns_.size(); }
     /// The longest callback: what the work really took.
     std::chrono::nanoseconds longestCallback() const { return longestCallback_; }
     std::function<void()> inCallback;
@@ -55,6 +58,7 @@ private:
         if (turn != turn_) {
             turn_ = turn;
             turnBegan_ = began;
+            turns_.emplace_back();
             inTurn_ = 0;
         }
         mostInATurn_ = std::max(mostInATurn_, ++inTurn_);
@@ -67,7 +71,7 @@ private:
         lines_[i].peer->send("x");
         burn(work_);
         const auto ended = threadTime();
-        longestTurn_ = std::max(longestTurn_, ended - turnBegan_);
+        turns_.back() = ended - turnBegan_;
         longestCallback_ = std::max(longestCallback_, ended - began);
     }
 
@@ -79,7 +83,8 @@ private:
     std::uint64_t turn_ = 0;
     std::size_t inTurn_ = 0;
     std::size_t mostInATurn_ = 0;
-    std::chrono::nanoseconds turnBegan_{}, longestTurn_{}, longestCallback_{};
+    std::vector<std::chrono::nanoseconds> turns_;
+    std::chrono::nanoseconds turnBegan_{}, longestCallback_{};
 };
 
 } // namespace dialogs
