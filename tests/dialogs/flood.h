@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "dialogs/scene.h"
@@ -42,13 +43,11 @@ public:
         return longest;
     }
     std::size_t mostInATurn() const { return mostInATurn_; }
-    /// Turns that took more CPU time than that, from their first callback to the end of their last; of turns().
-    std::size_t turnsLongerThan(std::chrono::nanoseconds time) const {
-        return static_cast<std::size_t>(std::count_if(turns_.begin(), turns_.end(), [&](auto turn) { return turn > time; }));
-    }
-    std::size_t turns() const { return turns_.size(); }
-    /// The longest callback: what the work really took.
-    std::chrono::nanoseconds longestCallback() const { return longestCallback_; }
+    /// CPU time from the first callback of a turn to the end of its last.
+    std::chrono::nanoseconds longestTurn() const { return longestTurn_; }
+    /// The same from the end of a callback, when the reactor looks at the clock, to the end of the next in that turn. Longer than a callback if the host of a
+    /// virtual machine took time away in between, for which the thread is charged.
+    std::chrono::nanoseconds longestStep() const { return longestStep_; }
     std::function<void()> inCallback;
 
 private:
@@ -58,7 +57,7 @@ private:
         if (turn != turn_) {
             turn_ = turn;
             turnBegan_ = began;
-            turns_.emplace_back();
+            stepBegan_ = began;
             inTurn_ = 0;
         }
         mostInATurn_ = std::max(mostInATurn_, ++inTurn_);
@@ -71,8 +70,8 @@ private:
         lines_[i].peer->send("x");
         burn(work_);
         const auto ended = threadTime();
-        turns_.back() = ended - turnBegan_;
-        longestCallback_ = std::max(longestCallback_, ended - began);
+        longestTurn_ = std::max(longestTurn_, ended - turnBegan_);
+        longestStep_ = std::max(longestStep_, ended - std::exchange(stepBegan_, ended));
     }
 
     Scene& scene_;
@@ -83,8 +82,7 @@ private:
     std::uint64_t turn_ = 0;
     std::size_t inTurn_ = 0;
     std::size_t mostInATurn_ = 0;
-    std::vector<std::chrono::nanoseconds> turns_;
-    std::chrono::nanoseconds turnBegan_{}, longestCallback_{};
+    std::chrono::nanoseconds turnBegan_{}, stepBegan_{}, longestTurn_{}, longestStep_{};
 };
 
 } // namespace dialogs
