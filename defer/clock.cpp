@@ -19,6 +19,8 @@ public:
     TimerOwnership* next;
 };
 
+static_assert(sizeof(Timer) <= 2 * ThreadMemory::unit - ThreadMemory::mallocHeader, "see there");
+
 Timer* newTimer() { return ::new (threadMemory().allocate(sizeof(Timer))) Timer; }
 
 void destroyTimer(Timer* timer) noexcept {

@@ -1,9 +1,9 @@
 #pragma once
 // Function: a callable that is moved, never copied; what callbacks are kept in.
 //
-// Callables of up to 32 bytes that move without throwing are stored inline, others in one allocation. A Function belongs to whoever holds it; any
-// thread may hold one, one at a time. Calling an empty one throws std::bad_function_call. Trap: a Function that is replaced while it runs destroys the
-// callable under its own feet; move it into a local before the call if the callee can get at it.
+// Callables of up to 32 bytes that move without throwing and need no stricter alignment than a pointer are stored inline, others in one allocation.
+// A Function belongs to whoever holds it; any thread may hold one, one at a time. Calling an empty one throws std::bad_function_call. Trap: a Function
+// that is replaced while it runs destroys the callable under its own feet; move it into a local before the call if the callee can get at it.
 
 #include <cstddef>
 #include <new>
@@ -85,7 +85,7 @@ private:
 
     template <class F>
     static constexpr bool isInline =
-        sizeof(F) <= inlineSize && alignof(F) <= alignof(std::max_align_t) && std::is_nothrow_move_constructible_v<F>;
+        sizeof(F) <= inlineSize && alignof(F) <= alignof(void*) && std::is_nothrow_move_constructible_v<F>;
 
     template <class F>
     static F& callable(void* storage) noexcept {
@@ -142,7 +142,7 @@ private:
     }
 
     const Operations* operations_ = nullptr;
-    alignas(std::max_align_t) std::byte storage_[inlineSize];
+    alignas(void*) std::byte storage_[inlineSize];
 };
 
 }  // namespace bine::inline v0
