@@ -581,7 +581,7 @@ void ReactorCore::flushAtEnd(const Turn& turn) {
 BufferLease::BufferLease(ReactorCore& core) : core_(&core) {
     core.ref();
     if (core.buffers_.empty()) {
-        buffer_ = std::make_unique_for_overwrite<char[]>(kSize);
+        buffer_ = std::make_unique_for_overwrite<Buffer>();
     } else {
         buffer_ = std::move(core.buffers_.back());
         core.buffers_.pop_back();

@@ -33,12 +33,17 @@ public:
     ~BufferLease();
     BufferLease(const BufferLease&) = delete;
     BufferLease& operator=(const BufferLease&) = delete;
-    char* data() const noexcept { return buffer_.get(); }
+    char* data() const noexcept { return buffer_->bytes; }
     static constexpr std::size_t size() noexcept { return kSize; }
+
+    /// At the beginning of a page: the kernel copies noticeably faster to where a cache line begins than to within one.
+    struct alignas(4096) Buffer {
+        char bytes[kSize];
+    };
 
 private:
     ReactorCore* core_;
-    std::unique_ptr<char[]> buffer_;
+    std::unique_ptr<Buffer> buffer_;
 };
 
 class DescriptorSet;
@@ -194,7 +199,7 @@ private:
     IoHandler* lastDirty_ = nullptr;
     std::size_t dirtyCount_ = 0;
     Duration sendCost_{0};  // of one of them
-    std::vector<std::unique_ptr<char[]>> buffers_;
+    std::vector<std::unique_ptr<BufferLease::Buffer>> buffers_;
 
     Turn* innermost_ = nullptr;
     int depth_ = 0;
