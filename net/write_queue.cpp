@@ -20,29 +20,46 @@ static constexpr std::size_t kKept = 256, kKeptRoomy = 32;
 #endif
 static constexpr std::size_t kRoomy = 4 * 1024;
 
-static std::vector<std::unique_ptr<WriteQueue>>& kept() {
-    static thread_local std::vector<std::unique_ptr<WriteQueue>> queues;
-    return queues;
+namespace {
+
+using Queues = std::vector<std::unique_ptr<WriteQueue>>;
+
+// Null before there are any, and again when the thread ends: what dies later keeps nothing. Reached without a call.
+[[gnu::tls_model("initial-exec")]] constinit thread_local Queues* kept = nullptr;
+[[gnu::tls_model("initial-exec")]] constinit thread_local bool threadEnds = false;
+
+void beginToKeep() {
+    struct Keeper {
+        Keeper() { queues.reserve(kKept); }
+        ~Keeper() {
+            kept = nullptr;
+            threadEnds = true;
+        }
+        Queues queues;
+    };
+    static thread_local Keeper keeper;
+    kept = &keeper.queues;
 }
 
+} // namespace
+
 std::unique_ptr<WriteQueue> WriteQueue::take() {
-    auto& queues = kept();
-    if (queues.empty())
+    if (!kept || kept->empty())
         return std::make_unique<WriteQueue>();
-    auto queue = std::move(queues.back());
-    queues.pop_back();
+    auto queue = std::move(kept->back());
+    kept->pop_back();
     return queue;
 }
 
 void WriteQueue::giveBack(std::unique_ptr<WriteQueue> queue) noexcept {
-    if (kKept == 0 || !queue)
+    if (kKept == 0 || !queue || threadEnds)
         return;
-    queue->clear();
-    auto& queues = kept();
-    if (queues.capacity() == 0)
-        queues.reserve(kKept);
-    if (queues.size() < (queue->tail_.capacity() + queue->spare_.capacity() > kRoomy ? kKeptRoomy : kKept))
-        queues.push_back(std::move(queue));
+    if (!kept)
+        beginToKeep();
+    if (!queue->empty())
+        queue->clear();
+    if (kept->size() < (queue->tail_.capacity() + queue->spare_.capacity() > kRoomy ? kKeptRoomy : kKept))
+        kept->push_back(std::move(queue));
 }
 
 void WriteQueue::endTail() {
@@ -113,7 +130,8 @@ std::string_view WriteQueue::front() const noexcept {
 
 int WriteQueue::sendTo(int fd, std::string_view more) {
     const int error = sendSome(fd, more);
-    append(more);
+    if (!more.empty())
+        append(more);
     return error;
 }
 
@@ -121,35 +139,7 @@ int WriteQueue::sendTo(int fd, std::string_view more) {
 int WriteQueue::sendSome(int fd, std::string_view& more) {
     std::size_t allowance = sendAtMost;
     while (size_ + more.size() != 0 && allowance != 0) {
-        std::array<iovec, 64> pieces;
-        std::size_t count = 0;
-        std::size_t wanted = 0;
-        std::size_t skip = offset_;
-        const auto add = [&](std::string_view data) {
-            const std::size_t size = (std::min)(data.size() - skip, allowance - wanted);
-            if (size == 0 || count == pieces.size())
-                return false;
-            pieces[count++] = {const_cast<char*>(data.data() + skip), size};
-            skip = 0;
-            wanted += size;
-            return true;
-        };
-        bool all = true;
-        for (std::size_t i = first_; all && i < chunks_.size(); ++i)
-            all = add(chunks_[i]);
-        if (all && !tail_.empty())
-            all = add(tail_);
-        if (all)
-            add(more);
-        ssize_t sent = 0;
-        if (count == 1) {
-            sent = ::send(fd, pieces[0].iov_base, pieces[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        } else {
-            msghdr message{};
-            message.msg_iov = pieces.data();
-            message.msg_iovlen = count;
-            sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-        }
+        const auto [sent, wanted] = sendOnce(fd, more, allowance);
         if (sent < 0) {
             if (errno == EINTR)
                 continue;
@@ -166,6 +156,38 @@ int WriteQueue::sendSome(int fd, std::string_view& more) {
             return 0; // the socket is full: asking again would only say so
     }
     return 0;
+}
+
+// One system call for what is queued and `more`, up to `allowance` bytes.
+WriteQueue::Sent WriteQueue::sendOnce(int fd, std::string_view more, std::size_t allowance) const noexcept {
+    if (first_ == chunks_.size() && (size_ == 0 || more.empty())) {
+        const std::string_view only = (size_ == 0 ? more : front()).substr(0, allowance);
+        return {::send(fd, only.data(), only.size(), MSG_NOSIGNAL | MSG_DONTWAIT), only.size()};
+    }
+    std::array<iovec, 64> pieces;
+    std::size_t count = 0;
+    std::size_t wanted = 0;
+    std::size_t skip = offset_;
+    const auto add = [&](std::string_view data) {
+        const std::size_t size = (std::min)(data.size() - skip, allowance - wanted);
+        if (size == 0 || count == pieces.size())
+            return false;
+        pieces[count++] = {const_cast<char*>(data.data() + skip), size};
+        skip = 0;
+        wanted += size;
+        return true;
+    };
+    bool all = true;
+    for (std::size_t i = first_; all && i < chunks_.size(); ++i)
+        all = add(chunks_[i]);
+    if (all && !tail_.empty())
+        all = add(tail_);
+    if (all)
+        add(more);
+    msghdr message{};
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = count;
+    return {::sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT), wanted};
 }
 
 } // namespace bine::inline v0::detail

@@ -46,7 +46,13 @@ public:
     std::string_view front() const noexcept;
 
 private:
+    struct Sent {
+        std::ptrdiff_t sent; // bytes; negative: see errno
+        std::size_t wanted;
+    };
+
     int sendSome(int fd, std::string_view& more);
+    Sent sendOnce(int fd, std::string_view more, std::size_t allowance) const noexcept;
     void endTail();
     void release() noexcept;
     void reuse(std::string& sent) noexcept;
