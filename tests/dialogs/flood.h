@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
-#include <utility>
 #include <vector>
 
 #include "dialogs/scene.h"
@@ -45,9 +44,8 @@ public:
     std::size_t mostInATurn() const { return mostInATurn_; }
     /// CPU time from the first callback of a turn to the end of its last.
     std::chrono::nanoseconds longestTurn() const { return longestTurn_; }
-    /// The same from the end of a callback, when the reactor looks at the clock, to the end of the next in that turn. Longer than a callback if the host of a
-    /// virtual machine took time away in between, for which the thread is charged.
-    std::chrono::nanoseconds longestStep() const { return longestStep_; }
+    /// The longest callback: what the work really took.
+    std::chrono::nanoseconds longestCallback() const { return longestCallback_; }
     std::function<void()> inCallback;
 
 private:
@@ -57,7 +55,6 @@ private:
         if (turn != turn_) {
             turn_ = turn;
             turnBegan_ = began;
-            stepBegan_ = began;
             inTurn_ = 0;
         }
         mostInATurn_ = std::max(mostInATurn_, ++inTurn_);
@@ -71,7 +68,7 @@ private:
         burn(work_);
         const auto ended = threadTime();
         longestTurn_ = std::max(longestTurn_, ended - turnBegan_);
-        longestStep_ = std::max(longestStep_, ended - std::exchange(stepBegan_, ended));
+        longestCallback_ = std::max(longestCallback_, ended - began);
     }
 
     Scene& scene_;
@@ -82,7 +79,7 @@ private:
     std::uint64_t turn_ = 0;
     std::size_t inTurn_ = 0;
     std::size_t mostInATurn_ = 0;
-    std::chrono::nanoseconds turnBegan_{}, stepBegan_{}, longestTurn_{}, longestStep_{};
+    std::chrono::nanoseconds turnBegan_{}, longestTurn_{}, longestCallback_{};
 };
 
 } // namespace dialogs
