@@ -192,19 +192,20 @@ void Transport::failConnection(const Failure& reason) {
 }
 
 // The last handler on the stack has returned: what waited for it.
+// REQUIRES: no handler is on the stack. What is called here leaves it at that.
 void Transport::settle() {
     if (extras_) {
-        while (handlers_ == 0 && !extras_->held.empty() && !silent_ && state_ != State::lost) {
+        while (!extras_->held.empty() && !silent_ && state_ != State::lost) {
             const std::string data = std::exchange(extras_->held, {});
             callHandler([&] { protocol_->dataReceived(data); });
         }
-        if (handlers_ == 0 && extras_->pendingLoss) {
+        if (extras_->pendingLoss) {
             const Failure reason = *std::exchange(extras_->pendingLoss, std::nullopt);
             lossNow(reason);
             return;
         }
     }
-    if (handlers_ == 0 && state_ == State::connected && !silent_)
+    if (state_ == State::connected && !silent_)
         handlersReturned();
 }
 

@@ -72,7 +72,7 @@ void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool 
     if (!turn.over()) runCalls(turn);
     if (!turn.over()) runImmediate(turn);
     if (!turn.over()) {
-        if (fetch) fetched = poller_->wait(batch, Duration::zero());
+        if (fetch) fetched = poller_->wait(within(budget, batch), Duration::zero());
         runIo(turn, batch, fetched);
     }
     unhandledTurnOver();
@@ -96,8 +96,9 @@ void ReactorCore::ownTurn(Duration timeout) {
     else
         timeout = (std::min)(timeout, untilNextTimer());
     Batch batch;
-    const std::size_t n = poller_->wait(batch, timeout);
-    turn(budgetOr(Poller::kForever), batch, n, false);
+    const Duration budget = budgetOr(Poller::kForever);
+    const std::size_t n = poller_->wait(within(budget, batch), timeout);
+    turn(budget, batch, n, false);
     unref();
 }
 
@@ -166,8 +167,15 @@ std::size_t ReactorCore::withoutWakeUps(Batch& batch, std::size_t n) {
     return static_cast<std::size_t>(end - batch.begin());
 }
 
-void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
-    n = withoutWakeUps(batch, n);
+// An event that no callback is left time for costs nearly as much to fetch as one that is served. So a turn asks for little more than what the last one that was
+// cut came to, and for more again while that is not enough: what stays in the kernel's list is first in the next turn's.
+std::span<PollEvent> ReactorCore::within(Duration budget, Batch& batch) const noexcept {
+    return std::span(batch).first(budget == Poller::kForever ? kBatch : reach_);
+}
+
+void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t fetched) {
+    constexpr std::size_t kLeastReach = 64;
+    const std::size_t n = withoutWakeUps(batch, fetched);
     order(batch, n);
     lastTurnWasCut_ = false;
     for (std::size_t i = 0; i < n; ++i) {
@@ -175,14 +183,17 @@ void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t n) {
         // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
         if (turn.over() || (i + 1 < n && turn.spentByCallback())) {
             if (!turn.dead) lastTurnWasCut_ = true;
+            if (turn.cut) reach_ = std::clamp(i + 1 + i / 8, kLeastReach, kBatch);
             return;
         }
     }
+    if (fetched == reach_) reach_ = (std::min)(reach_ + reach_ / 4, kBatch);
 }
 
-// The kernel hands out the same descriptors first again and again, so after a cut those come first whose last turn is the longest ago. All of them are put in
-// order: how many this turn can serve nobody knows.
+// The kernel hands out the same descriptors first again and again, so after a cut those come first whose last turn is the longest ago; among equals the
+// kernel's order stays. All of them are put in order: how many this turn can serve nobody knows.
 void ReactorCore::order(Batch& batch, std::size_t n) {
+    const auto end = batch.begin() + static_cast<std::ptrdiff_t>(n);
     if (shuffle_ != 0) {
         for (std::size_t i = n; i > 1; --i) {
             shuffle_ = shuffle_ * 6364136223846793005u + 1442695040888963407u;
@@ -190,12 +201,12 @@ void ReactorCore::order(Batch& batch, std::size_t n) {
         }
     }
     if (!lastTurnWasCut_) return;
-    const auto lastServed = [this](const PollEvent& event) {
-        const auto slot = static_cast<std::uint32_t>(event.token);
-        return slot < slots_.size() ? slots_[slot].lastServed : 0;
-    };
-    std::sort(batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(n),
-              [&](const PollEvent& a, const PollEvent& b) { return lastServed(a) < lastServed(b); });
+    for (auto event = batch.begin(); event != end; ++event) {
+        const auto slot = static_cast<std::uint32_t>(event->token);
+        const std::uint64_t ago = turnNumber_ - (slot < slots_.size() ? slots_[slot].lastServed : 0);
+        event->waited = static_cast<std::uint32_t>((std::min<std::uint64_t>)(ago, UINT32_MAX));
+    }
+    std::stable_sort(batch.begin(), end, [](const PollEvent& a, const PollEvent& b) { return a.waited > b.waited; });
 }
 
 bool ReactorCore::serve(const PollEvent& event) {
@@ -569,11 +580,12 @@ void ReactorCore::flushDirty() {
 }
 
 // Sending takes longer than reading: a turn that spent its budget on reading would take a multiple of it. So turns reckon with what sending took the last times.
+// A turn that was cut is always measured: if sending took long once, because the machine had other things to do, only that tells that it is over.
 void ReactorCore::flushAtEnd(const Turn& turn) {
     constexpr std::size_t kWorthMeasuring = 16;
     const std::size_t count = dirtyCount_;
     flushDirty();
-    if (!turn.limited || count < kWorthMeasuring) return;
+    if (!turn.limited || count == 0 || (count < kWorthMeasuring && !turn.cut)) return;
     const Duration took = clockNow() - meter_.lastLook();
     sendCost_ += (took / static_cast<Duration::rep>(count) - sendCost_) / 4;
 }

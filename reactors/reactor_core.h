@@ -10,6 +10,7 @@
 #include <memory>
 #include <deque>
 #include <optional>
+#include <span>
 #include <typeindex>
 #include <unordered_map>
 #include <vector>
@@ -149,7 +150,8 @@ private:
     void runCalls(Turn& turn);
     void runImmediate(Turn& turn);
     std::size_t withoutWakeUps(Batch& batch, std::size_t n);
-    void runIo(Turn& turn, Batch& batch, std::size_t n);
+    std::span<PollEvent> within(Duration budget, Batch& batch) const noexcept;
+    void runIo(Turn& turn, Batch& batch, std::size_t fetched);
     bool serve(const PollEvent& event);  // false: it concerns nobody now, and cost nothing
     void order(Batch& batch, std::size_t n);
     void seeToStop();
@@ -205,6 +207,7 @@ private:
     int depth_ = 0;
     std::uint64_t turnNumber_ = 0;
     bool lastTurnWasCut_ = false;  // it ended before its events did
+    std::size_t reach_ = kBatch;   // how many events a turn with a budget fetches
     std::uint64_t cutTurns_ = 0;
     std::uint64_t callbacks_ = 0;
 
