@@ -97,6 +97,36 @@ def load(place, server, kind, connections, size, seconds, idle=0, program="load"
 
 
 @contextlib.contextmanager
+def paused_load(place, server, kind, connections, size, idle=0):
+    """As load(), but it waits to be asked: for a function of seconds that gives what was counted meanwhile. It has been asked once before, uncounted."""
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(place.command("load", [kind, server.port, connections, size, 0, idle, server.process.pid], place.other), stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=said, text=True)
+
+        def ask(seconds):
+            try:
+                process.stdin.write(f"{seconds}\n")
+                process.stdin.flush()
+            except BrokenPipeError:
+                pass  # it has ended: what it said is read below
+            line = process.stdout.readline() if select.select([process.stdout], [], [], PATIENCE)[0] else ""
+            if not line:
+                said.seek(0)
+                raise Failed(f"load: {said.read().strip()[-200:] or 'no answer'}")
+            return json.loads(line)
+
+        try:
+            ask(0.2)
+            yield ask
+        finally:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+
+
+@contextlib.contextmanager
 def held(place, server, connections):
     """That many connections, open and idle."""
     process = subprocess.Popen(place.command("load", ["hold", server.port, connections, 1, 1], place.other), stdout=subprocess.PIPE, text=True)

@@ -1,9 +1,11 @@
 """Rounds: everybody once in each, in an order that rotates, so that whatever the machine does meets all alike; and what they come to."""
+import contextlib
 import statistics
 import sys
 
 from .programs import Failed
 
+SLICE = 0.05  # seconds
 
 def run_rounds(case, contestants, rounds, measure):
     """measure(contestant) gives {metric: number}. Gives {name: {"values": {metric: [number of each round]}}}, or "failed": words."""
@@ -22,6 +24,43 @@ def run_rounds(case, contestants, rounds, measure):
             except Failed as error:
                 result["failed"] = str(error)
                 result["values"] = {}
+    say("")
+    return results
+
+
+def run_slices(case, contestants, rounds, seconds, opened, summed):
+    """As run_rounds(), but within a round all of them are there side by side and are asked for a twentieth of a second at a time, in an order that rotates: what
+    the machine does then meets all alike even if it does it for a moment only. opened(contestant) is a context with a function of seconds, which gives what was
+    counted; summed([counted...]) gives {metric: number}. Who has no turn does nothing.
+    """
+    slices = max(1, round(seconds / SLICE))
+    results = {each.name: {"kind": each.kind, "values": {}} for each in contestants}
+    for number in range(rounds):
+        say(f"{case}: round {number + 1} of {rounds}")
+        with contextlib.ExitStack() as all_of_them:
+            counted, ask = {}, {}
+
+            def attempt(name, action):
+                try:
+                    return action()
+                except Failed as error:
+                    results[name].update({"failed": str(error), "values": {}})
+                    ask.pop(name, None)
+
+            for each in contestants:
+                if "failed" not in results[each.name]:
+                    asked = attempt(each.name, lambda: all_of_them.enter_context(opened(each)))
+                    if asked:
+                        counted[each.name], ask[each.name] = [], asked
+            order = list(ask)
+            for _ in range(slices):
+                order = order[1:] + order[:1]
+                for name in order:
+                    if name in ask:
+                        counted[name].append(attempt(name, lambda: ask[name](seconds / slices)))
+            for name in ask:
+                for metric, value in summed(counted[name]).items():
+                    results[name]["values"].setdefault(metric, []).append(value)
     say("")
     return results
 

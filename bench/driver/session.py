@@ -8,7 +8,6 @@ import sys
 
 from . import pictures, tables
 from .programs import Place
-from .rounds import run_rounds
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -40,7 +39,7 @@ def run_work(place, work, rounds, seconds):
                "metrics": [{"name": metric.name, "unit": metric.unit, "digits": metric.digits} for metric in work.metrics], "cases": []}
     for case in work.cases:
         there = [each for each in case.contestants if place.has(each.program)]
-        measured = run_rounds(f"{work.name}, {case.name}", there, rounds, lambda each: case.measure(place, each, seconds))
+        measured = case.run(f"{work.name}, {case.name}", place, there, rounds, seconds)
         results["cases"].append({"name": case.name, "contestants": measured})
     return results
 

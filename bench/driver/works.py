@@ -1,9 +1,11 @@
 """What is measured. A Work has cases; in each case its contestants do the same thing."""
+import contextlib
 from dataclasses import dataclass
 from typing import Callable
 
 from . import contestants as who
-from .programs import certificate, held, load, run, server
+from .programs import certificate, held, load, paused_load, run, server
+from .rounds import run_rounds, run_slices
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,13 @@ class Metric:
 class Case:
     name: str
     contestants: tuple
-    measure: Callable  # (place, contestant, seconds) -> {metric's name: number}
+    measure: Callable  # (place, contestant, seconds) -> {metric's name: number}; or an Asked
+
+    def run(self, label, place, contestants, rounds, seconds):
+        """{contestant's name: what run_rounds() says of it}"""
+        if isinstance(self.measure, Asked):
+            return run_slices(label, contestants, rounds, seconds, lambda each: self.measure.opened(place, each), self.measure.summed)
+        return run_rounds(label, contestants, rounds, lambda each: self.measure(place, each, seconds))
 
 
 @dataclass(frozen=True)
@@ -42,15 +50,39 @@ RATE = Metric("rate", "requests/s", 0)
 CPU = Metric("cpu", "µs CPU per request", 2)
 
 
-def stream(kind, connections, size, idle=0, unit=1):
+def mode_of(kind):
+    return kind if kind in ("sink", "writes") else "echo"
+
+
+def rate_and_cpu(counted, unit=1):
     """Requests per second, and the server's processor time for each. `unit`: how much of what is counted makes one."""
+    number, seconds, processor = (sum(each[name] for each in counted) for name in ("count", "seconds", "server_cpu_s"))
+    return {"rate": number / unit / seconds, "cpu": processor / number * unit * 1e6}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A load that can be had in slices, so that everybody is measured in the same moments."""
+    kind: str
+    connections: int
+    size: int
+    idle: int = 0
+
+    @contextlib.contextmanager
+    def opened(self, place, contestant):
+        with server(place, contestant.program, contestant.arguments_for(mode_of(self.kind)), contestant.environment) as it, \
+                paused_load(place, it, self.kind, self.connections, self.size, self.idle) as ask:
+            yield ask
+
+    summed = staticmethod(rate_and_cpu)
+
+
+def stream(kind, connections, size, unit):
+    """A load that takes some time to become what it is."""
 
     def measure(place, contestant, seconds):
-        mode = kind if kind in ("sink", "writes") else "echo"
-        with server(place, contestant.program, contestant.arguments_for(mode), contestant.environment) as it:
-            counted = load(place, it, kind, connections, size, seconds, idle)
-        number = counted["count"] / unit
-        return {"rate": number / counted["seconds"], "cpu": counted["server_cpu_s"] / number * 1e6}
+        with server(place, contestant.program, contestant.arguments_for(mode_of(kind)), contestant.environment) as it:
+            return rate_and_cpu([load(place, it, kind, connections, size, seconds)], unit)
 
     return measure
 
@@ -59,7 +91,7 @@ ECHO = Work(
     "echo", "Ping-pong",
     "Each connection sends 64 bytes, waits for their echo, and sends again.",
     (RATE, CPU),
-    tuple(Case(f"64 B, {number} connections", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, *who.TWISTEDS), stream("echo", number, 64))
+    tuple(Case(f"64 B, {number} connections", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, *who.TWISTEDS), Asked("echo", number, 64))
           for number in (50, 500)),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
@@ -67,7 +99,7 @@ IDLE = Work(
     "idle", "Idle connections",
     "50 connections play ping-pong with 64 bytes while 10,000 others are open and say nothing.",
     (RATE, CPU),
-    (Case("50 among 10,000 idle", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("echo", 50, 64, 10000)),),
+    (Case("50 among 10,000 idle", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, who.TWISTED), Asked("echo", 50, 64, 10000)),),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate", pairs=PAIRS)
 
 MIB = 1024 * 1024
@@ -76,7 +108,7 @@ BULK = Work(
     "Pieces of 64 KiB: sent back by the server (echo; each connection has four under way), or dropped by it (sink; 2 GiB/s in all). The raw program reads "
     "with Bine's buffer of 256 KiB.",
     (Metric("rate", "MiB/s", 0), Metric("cpu", "µs CPU per MiB", 0)),
-    tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), stream(kind, number, 65536, unit=MIB))
+    tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), stream(kind, number, 65536, MIB))
           for name, kind, number in (("echo, 10 connections", "bulk", 10), ("sink, 10 connections", "sink", 10), ("sink, 1 connection", "sink", 1))),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
@@ -84,14 +116,14 @@ CHURN = Work(
     "churn", "Connections that come and go",
     "20 at a time: connect, one byte there and back, close.",
     (Metric("rate", "connections/s", 0), Metric("cpu", "µs CPU per connection", 1)),
-    (Case("20 at once", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("churn", 20, 1)),),
+    (Case("20 at once", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), Asked("churn", 20, 1)),),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
 WRITES = Work(
     "writes", "Ten small writes",
     "Each request of 64 bytes is answered by ten writes of 20 bytes. The raw program makes a send() of each.",
     (RATE, CPU),
-    (Case("50 connections", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), stream("writes", 50, 64)),),
+    (Case("50 connections", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), Asked("writes", 50, 64)),),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate", pairs=PAIRS)
 
 
@@ -220,14 +252,12 @@ MACHINE = Work(
 
 def datagrams(place, contestant, seconds):
     with server(place, contestant.program, contestant.arguments_for("udp")) as it:
-        counted = load(place, it, "udp", 50, 64, seconds)
-    return {"rate": counted["count"] / counted["seconds"], "cpu": counted["server_cpu_s"] / counted["count"] * 1e6}
+        return rate_and_cpu([load(place, it, "udp", 50, 64, seconds)])
 
 
 def local(place, contestant, seconds):
     with server(place, contestant.program, contestant.arguments_for("unix")) as it:
-        counted = load(place, it, "echo", 50, 64, seconds)
-    return {"rate": counted["count"] / counted["seconds"], "cpu": counted["server_cpu_s"] / counted["count"] * 1e6}
+        return rate_and_cpu([load(place, it, "echo", 50, 64, seconds)])
 
 
 def spawn(place, contestant, _seconds):
@@ -241,8 +271,7 @@ def tls(kind, connections, size):
     def measure(place, contestant, seconds):
         with certificate() as (chain, key), \
                 server(place, contestant.program, contestant.arguments_for("echo", "--tls", chain, key), contestant.environment) as it:
-            counted = load(place, it, kind, connections, size, seconds, program="load_tls")
-        return {"rate": counted["count"] / counted["seconds"], "cpu": counted["server_cpu_s"] / counted["count"] * 1e6}
+            return rate_and_cpu([load(place, it, kind, connections, size, seconds, program="load_tls")])
 
     return measure
 

@@ -11,7 +11,8 @@
 //     hold    opens CONNECTIONS, says so, and waits for SIGTERM
 //
 // load_tls is the same over TLS 1.3. PORT may be the path of a UNIX socket. IDLE connections are opened first and made sure of. PID is the
-// server's: then the result has the processor time it used meanwhile, too.
+// server's: then the result has the processor time it used meanwhile, too. With SECONDS 0 each line of the standard input says for how long it is to run;
+// in between it waits, and so does the server.
 //
 // Prints {"count":N,"seconds":S,"p50_us":..,"p99_us":..,"server_cpu_s":..}, the latencies in closed loops only. Exits with 1 if the server
 // closes a connection, answers with the wrong bytes, or not at all for 10 s.

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "../servers/clock.h"
 #include "../servers/samples.h"
 
 enum { kBatch = 256 };
 static const int64_t kWarmUp = 200 * 1000 * 1000;
+static const int64_t kWarmUpOfSlice = 5 * 1000 * 1000; // the caches' only
 static const int64_t kPatience = 10LL * 1000 * 1000 * 1000;
 
 Load load;
@@ -58,12 +60,11 @@ static void report(int64_t took, int64_t serverTook) {
     printf("}\n");
 }
 
-void runLoad(void (*ready)(Connection*, uint32_t)) {
+static void serveUntil(int64_t end, void (*ready)(Connection*, uint32_t)) {
     struct epoll_event events[kBatch];
-    const int64_t warm = nowNs() + kWarmUp;
-    int64_t start = 0, serverStart = 0, now = nowNs(), progressAt = now;
-    uint64_t progressSeen = 0;
-    for (;;) {
+    int64_t now = nowNs(), progressAt = now;
+    uint64_t progressSeen = progress;
+    while (now < end) {
         const int n = epoll_wait(set, events, kBatch, 50);
         if (n < 0 && errno != EINTR) fail("epoll_wait: %s", strerror(errno));
         for (int i = 0; i < n; ++i)
@@ -74,14 +75,39 @@ void runLoad(void (*ready)(Connection*, uint32_t)) {
             progressAt = now;
         } else if (now - progressAt > kPatience)
             fail("the server has not answered for 10 s");
-        if (!counting && now >= warm) {
-            counting = 1;
-            start = now;
-            serverStart = serverTime();
-        } else if (counting && (double)(now - start) >= load.seconds * 1e9)
-            break;
     }
-    report(now - start, serverTime() - serverStart);
+}
+
+static void measure(double seconds, int64_t warmUp, void (*ready)(Connection*, uint32_t)) {
+    serveUntil(nowNs() + warmUp, ready);
+    counting = 1;
+    count = 0;
+    latencies.count = 0;
+    const int64_t start = nowNs(), serverStart = serverTime();
+    serveUntil(start + (int64_t)(seconds * 1e9), ready);
+    report(nowNs() - start, serverTime() - serverStart);
+    counting = 0;
+}
+
+/// The server has done what was under way, and takes no time from the next one that is measured. One that never rests is given up.
+static void waitUntilIdle(void) {
+    int64_t before = -1, now = serverTime();
+    for (int i = 0; i < 500 && now != before; ++i, now = serverTime()) {
+        before = now;
+        usleep(2000);
+    }
+}
+
+void runLoad(void (*ready)(Connection*, uint32_t)) {
+    if (load.seconds > 0) {
+        measure(load.seconds, kWarmUp, ready);
+        return;
+    }
+    for (double seconds; scanf("%lf", &seconds) == 1;) {
+        measure(seconds, kWarmUpOfSlice, ready);
+        waitUntilIdle();
+        fflush(stdout);
+    }
 }
 
 char* newMessage(size_t size) {

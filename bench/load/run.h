@@ -1,5 +1,5 @@
 #pragma once
-// One measurement: events of the connections for some seconds, the first 0.2 s uncounted, then the line of JSON.
+// One measurement: events of the connections for some seconds, the first 0.2 s uncounted, then the line of JSON. Or slices of one, when it is told to.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -40,7 +40,8 @@ void watchAgain(Connection* connection, uint32_t events);
 /// Counts answers, bytes or connections; a latency too, if it is not negative.
 void counted(uint64_t number, int64_t latencyNs);
 
-/// Calls ready() for what watch() watches, load.seconds long, and prints the result. A server that stops answering ends the program.
+/// Calls ready() for what watch() watches, load.seconds long, and prints the result; if these are zero, as often and as long as it reads from its standard
+/// input, and does nothing in between. A server that stops answering ends the program.
 void runLoad(void (*ready)(Connection* connection, uint32_t events));
 
 /// The bytes of a message: known, so that answers can be verified.
