@@ -1,5 +1,6 @@
 """Rounds: everybody once in each, in an order that rotates, so that whatever the machine does meets all alike; and what they come to."""
 import contextlib
+import random
 import statistics
 import sys
 
@@ -29,11 +30,12 @@ def run_rounds(case, contestants, rounds, measure):
 
 
 def run_slices(case, contestants, rounds, seconds, opened, summed):
-    """As run_rounds(), but within a round all of them are there side by side and are asked for a twentieth of a second at a time, in an order that rotates: what
-    the machine does then meets all alike even if it does it for a moment only. opened(contestant) is a context with a function of seconds, which gives what was
-    counted; summed([counted...]) gives {metric: number}. Who has no turn does nothing.
+    """As run_rounds(), but within a round all of them are there side by side and are asked for a twentieth of a second at a time: what the machine does then
+    meets all alike even if it does it for a moment only. The order is drawn anew each time, since it matters a little whom one comes after. opened(contestant)
+    is a context with a function of seconds, which gives what was counted; summed([counted...]) gives {metric: number}. Who has no turn does nothing.
     """
     slices = max(1, round(seconds / SLICE))
+    drawn = random.Random(0)
     results = {each.name: {"kind": each.kind, "values": {}} for each in contestants}
     for number in range(rounds):
         say(f"{case}: round {number + 1} of {rounds}")
@@ -52,10 +54,8 @@ def run_slices(case, contestants, rounds, seconds, opened, summed):
                     asked = attempt(each.name, lambda: all_of_them.enter_context(opened(each)))
                     if asked:
                         counted[each.name], ask[each.name] = [], asked
-            order = list(ask)
             for _ in range(slices):
-                order = order[1:] + order[:1]
-                for name in order:
+                for name in drawn.sample(list(ask), len(ask)):
                     if name in ask:
                         counted[name].append(attempt(name, lambda: ask[name](seconds / slices)))
             for name in ask:

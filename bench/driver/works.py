@@ -50,10 +50,6 @@ RATE = Metric("rate", "requests/s", 0)
 CPU = Metric("cpu", "µs CPU per request", 2)
 
 
-def mode_of(kind):
-    return kind if kind in ("sink", "writes") else "echo"
-
-
 def rate_and_cpu(counted, unit=1):
     """Requests per second, and the server's processor time for each. `unit`: how much of what is counted makes one."""
     number, seconds, processor = (sum(each[name] for each in counted) for name in ("count", "seconds", "server_cpu_s"))
@@ -67,24 +63,17 @@ class Asked:
     connections: int
     size: int
     idle: int = 0
+    unit: int = 1
 
     @contextlib.contextmanager
     def opened(self, place, contestant):
-        with server(place, contestant.program, contestant.arguments_for(mode_of(self.kind)), contestant.environment) as it, \
+        mode = self.kind if self.kind in ("sink", "writes") else "echo"
+        with server(place, contestant.program, contestant.arguments_for(mode), contestant.environment) as it, \
                 paused_load(place, it, self.kind, self.connections, self.size, self.idle) as ask:
             yield ask
 
-    summed = staticmethod(rate_and_cpu)
-
-
-def stream(kind, connections, size, unit):
-    """A load that takes some time to become what it is."""
-
-    def measure(place, contestant, seconds):
-        with server(place, contestant.program, contestant.arguments_for(mode_of(kind)), contestant.environment) as it:
-            return rate_and_cpu([load(place, it, kind, connections, size, seconds)], unit)
-
-    return measure
+    def summed(self, counted):
+        return rate_and_cpu(counted, self.unit)
 
 
 ECHO = Work(
@@ -108,7 +97,7 @@ BULK = Work(
     "Pieces of 64 KiB: sent back by the server (echo; each connection has four under way), or dropped by it (sink; 2 GiB/s in all). The raw program reads "
     "with Bine's buffer of 256 KiB.",
     (Metric("rate", "MiB/s", 0), Metric("cpu", "µs CPU per MiB", 0)),
-    tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), stream(kind, number, 65536, MIB))
+    tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), Asked(kind, number, 65536, unit=MIB))
           for name, kind, number in (("echo, 10 connections", "bulk", 10), ("sink, 10 connections", "sink", 10), ("sink, 1 connection", "sink", 1))),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 

@@ -14,7 +14,7 @@
 
 enum { kBatch = 256 };
 static const int64_t kWarmUp = 200 * 1000 * 1000;
-static const int64_t kWarmUpOfSlice = 5 * 1000 * 1000; // the caches' only
+static const int64_t kWarmUpOfSlice = 10 * 1000 * 1000; // the caches' only
 static const int64_t kPatience = 10LL * 1000 * 1000 * 1000;
 
 Load load;
