@@ -96,34 +96,45 @@ def load(place, server, kind, connections, size, seconds, idle=0, program="load"
     return run(place, program, [kind, server.port, connections, size, seconds, idle, server.process.pid], processor=place.other)
 
 
+class PausedLoad:
+    """As load(), but it runs when it is asked to, and waits in between."""
+
+    def __init__(self, process, said):
+        self.process = process
+        self.said = said
+
+    def ask(self, seconds):
+        """What was counted meanwhile."""
+        with contextlib.suppress(BrokenPipeError):  # it has ended: below is why
+            self.process.stdin.write(f"{seconds}\n")
+            self.process.stdin.flush()
+        line = self.process.stdout.readline() if select.select([self.process.stdout], [], [], PATIENCE)[0] else ""
+        return json.loads(line) if line else self.fail()
+
+    def end(self):
+        """Fails if not every connection was answered."""
+        self.process.communicate(timeout=PATIENCE)
+        if self.process.returncode != 0:
+            self.fail()
+
+    def fail(self):
+        self.said.seek(0)
+        raise Failed(f"load: {self.said.read().strip()[-200:] or 'no answer'}")
+
+
 @contextlib.contextmanager
 def paused_load(place, server, kind, connections, size, idle=0):
-    """As load(), but it waits to be asked: for a function of seconds that gives what was counted meanwhile. It has been asked once before, uncounted."""
+    """It has been asked once before, uncounted."""
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(place.command("load", [kind, server.port, connections, size, 0, idle, server.process.pid], place.other), stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=said, text=True)
-
-        def ask(seconds):
-            try:
-                process.stdin.write(f"{seconds}\n")
-                process.stdin.flush()
-            except BrokenPipeError:
-                pass  # it has ended: what it said is read below
-            line = process.stdout.readline() if select.select([process.stdout], [], [], PATIENCE)[0] else ""
-            if not line:
-                said.seek(0)
-                raise Failed(f"load: {said.read().strip()[-200:] or 'no answer'}")
-            return json.loads(line)
-
         try:
-            ask(0.2)
-            yield ask
+            it = PausedLoad(process, said)
+            it.ask(0.2)
+            yield it
         finally:
             process.kill()
-            process.wait()
-            process.stdout.close()
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
+            process.communicate()
 
 
 @contextlib.contextmanager

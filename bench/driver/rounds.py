@@ -32,7 +32,7 @@ def run_rounds(case, contestants, rounds, measure):
 def run_slices(case, contestants, rounds, seconds, opened, summed):
     """As run_rounds(), but within a round all of them are there side by side and are asked for a twentieth of a second at a time: what the machine does then
     meets all alike even if it does it for a moment only. The order is drawn anew each time, since it matters a little whom one comes after. opened(contestant)
-    is a context with a function of seconds, which gives what was counted; summed([counted...]) gives {metric: number}. Who has no turn does nothing.
+    is a context with a PausedLoad; summed([counted...]) gives {metric: number}. Who has no turn does nothing.
     """
     slices = max(1, round(seconds / SLICE))
     drawn = random.Random(0)
@@ -40,26 +40,26 @@ def run_slices(case, contestants, rounds, seconds, opened, summed):
     for number in range(rounds):
         say(f"{case}: round {number + 1} of {rounds}")
         with contextlib.ExitStack() as all_of_them:
-            counted, ask = {}, {}
+            counted, asked = {}, {}
 
             def attempt(name, action):
                 try:
                     return action()
                 except Failed as error:
                     results[name].update({"failed": str(error), "values": {}})
-                    ask.pop(name, None)
+                    asked.pop(name, None)
 
             for each in contestants:
-                if "failed" not in results[each.name]:
-                    asked = attempt(each.name, lambda: all_of_them.enter_context(opened(each)))
-                    if asked:
-                        counted[each.name], ask[each.name] = [], asked
+                load = None if "failed" in results[each.name] else attempt(each.name, lambda: all_of_them.enter_context(opened(each)))
+                if load:
+                    counted[each.name], asked[each.name] = [], load
             for _ in range(slices):
-                for name in drawn.sample(list(ask), len(ask)):
-                    if name in ask:
-                        counted[name].append(attempt(name, lambda: ask[name](seconds / slices)))
-            for name in ask:
-                for metric, value in summed(counted[name]).items():
+                for name in drawn.sample(list(asked), len(asked)):
+                    counted[name].append(attempt(name, lambda: asked[name].ask(seconds / slices)))
+            for name in list(asked):
+                attempt(name, asked[name].end)
+            for name in list(asked):
+                for metric, value in (attempt(name, lambda: summed(counted[name])) or {}).items():
                     results[name]["values"].setdefault(metric, []).append(value)
     say("")
     return results

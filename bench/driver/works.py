@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from . import contestants as who
-from .programs import certificate, held, load, paused_load, run, server
+from .programs import Failed, certificate, held, load, paused_load, run, server
 from .rounds import run_rounds, run_slices
 
 
@@ -53,6 +53,8 @@ CPU = Metric("cpu", "µs CPU per request", 2)
 def rate_and_cpu(counted, unit=1):
     """Requests per second, and the server's processor time for each. `unit`: how much of what is counted makes one."""
     number, seconds, processor = (sum(each[name] for each in counted) for name in ("count", "seconds", "server_cpu_s"))
+    if not number:
+        raise Failed("the server did not answer")
     return {"rate": number / unit / seconds, "cpu": processor / number * unit * 1e6}
 
 
@@ -69,8 +71,8 @@ class Asked:
     def opened(self, place, contestant):
         mode = self.kind if self.kind in ("sink", "writes") else "echo"
         with server(place, contestant.program, contestant.arguments_for(mode), contestant.environment) as it, \
-                paused_load(place, it, self.kind, self.connections, self.size, self.idle) as ask:
-            yield ask
+                paused_load(place, it, self.kind, self.connections, self.size, self.idle) as asked:
+            yield asked
 
     def summed(self, counted):
         return rate_and_cpu(counted, self.unit)
