@@ -46,7 +46,7 @@ public:
             if (bits & EPOLLOUT) what |= kWritable;
             if (bits & EPOLLHUP) what |= kHangUp;
             if (bits & EPOLLERR) what |= kIoError;
-            events[static_cast<std::size_t>(i)] = {ready[static_cast<std::size_t>(i)].data.u64, what, 0};
+            events[static_cast<std::size_t>(i)] = {ready[static_cast<std::size_t>(i)].data.u64, what};
         }
         return static_cast<std::size_t>(n);
     }

@@ -63,7 +63,7 @@ public:
             if (bits & POLLOUT) what |= kWritable;
             if (bits & POLLHUP) what |= kHangUp;
             if (bits & (POLLERR | POLLNVAL)) what |= kIoError;
-            events[n++] = {tokens_[at], what, 0};
+            events[n++] = {tokens_[at], what};
             if (n == events.size()) first_ = at + 1;
         }
         return n;

@@ -14,8 +14,7 @@ namespace bine::inline v0::detail {
 
 struct PollEvent {
     std::uint64_t token;
-    unsigned events;       // IoEvents
-    std::uint32_t waited;  // turns since it was served last: for who puts them in order
+    unsigned events;  // IoEvents
 };
 
 class Poller {

@@ -201,12 +201,17 @@ void ReactorCore::order(Batch& batch, std::size_t n) {
         }
     }
     if (!lastTurnWasCut_) return;
-    for (auto event = batch.begin(); event != end; ++event) {
-        const auto slot = static_cast<std::uint32_t>(event->token);
-        const std::uint64_t ago = turnNumber_ - (slot < slots_.size() ? slots_[slot].lastServed : 0);
-        event->waited = static_cast<std::uint32_t>((std::min<std::uint64_t>)(ago, UINT32_MAX));
-    }
-    std::stable_sort(batch.begin(), end, [](const PollEvent& a, const PollEvent& b) { return a.waited > b.waited; });
+    struct Waiting {
+        std::uint64_t lastServed;
+        PollEvent event;
+    };
+    std::array<Waiting, kBatch> waiting;
+    const auto last = std::transform(batch.begin(), end, waiting.begin(), [this](const PollEvent& event) {
+        const auto slot = static_cast<std::uint32_t>(event.token);
+        return Waiting{slot < slots_.size() ? slots_[slot].lastServed : 0, event};
+    });
+    std::stable_sort(waiting.begin(), last, [](const Waiting& a, const Waiting& b) { return a.lastServed < b.lastServed; });
+    std::transform(waiting.begin(), last, batch.begin(), [](const Waiting& each) { return each.event; });
 }
 
 bool ReactorCore::serve(const PollEvent& event) {

@@ -59,7 +59,7 @@ public:
             if (what == 0) continue;
             const unsigned interest = at->second.interest;
             ready_.push_back({at->first, static_cast<short>(((interest & kReadable) ? POLLIN : 0) | ((interest & kWritable) ? POLLOUT : 0)), 0});
-            events[n++] = {at->second.token, what, 0};
+            events[n++] = {at->second.token, what};
             if (n == events.size()) first_ = at->first + 1;
         }
         tellHangUps(events);
@@ -91,7 +91,7 @@ private:
     std::size_t closedOnes(std::span<PollEvent> events) {
         std::size_t n = 0;
         for (const auto& [fd, watched] : watched_)
-            if (n < events.size() && fcntl(fd, F_GETFD) < 0) events[n++] = {watched.token, kIoError, 0};
+            if (n < events.size() && fcntl(fd, F_GETFD) < 0) events[n++] = {watched.token, kIoError};
         return n;
     }
 
