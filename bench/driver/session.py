@@ -39,7 +39,7 @@ def run_work(place, work, rounds, seconds):
                "metrics": [{"name": metric.name, "unit": metric.unit, "digits": metric.digits} for metric in work.metrics], "cases": []}
     for case in work.cases:
         there = [each for each in case.contestants if place.has(each.program)]
-        measured = case.run(f"{work.name}, {case.name}", place, there, rounds, seconds)
+        measured = case.measure(place, f"{work.name}, {case.name}", there, rounds, seconds)
         results["cases"].append({"name": case.name, "contestants": measured})
     return results
 

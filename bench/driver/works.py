@@ -19,13 +19,7 @@ class Metric:
 class Case:
     name: str
     contestants: tuple
-    measure: Callable  # (place, contestant, seconds) -> {metric's name: number}; or an Asked
-
-    def run(self, label, place, contestants, rounds, seconds):
-        """{contestant's name: what run_rounds() says of it}"""
-        if isinstance(self.measure, Asked):
-            return run_slices(label, contestants, rounds, seconds, lambda each: self.measure.opened(place, each), self.measure.summed)
-        return run_rounds(label, contestants, rounds, lambda each: self.measure(place, each, seconds))
+    measure: Callable  # (place, label, contestants, rounds, seconds) -> what run_rounds() gives
 
 
 @dataclass(frozen=True)
@@ -58,31 +52,30 @@ def rate_and_cpu(counted, unit=1):
     return {"rate": number / unit / seconds, "cpu": processor / number * unit * 1e6}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A load that can be had in slices, so that everybody is measured in the same moments."""
-    kind: str
-    connections: int
-    size: int
-    idle: int = 0
-    unit: int = 1
+def one_by_one(measure):
+    """Each contestant alone, in turn. measure(place, contestant, seconds) gives {metric's name: number}."""
+    return lambda place, label, contestants, rounds, seconds: run_rounds(label, contestants, rounds, lambda each: measure(place, each, seconds))
+
+
+def side_by_side(kind, connections, size, idle=0, unit=1):
+    """All contestants' servers at once, under a load that can be had in slices, so that everybody is measured in the same moments."""
 
     @contextlib.contextmanager
-    def opened(self, place, contestant):
-        mode = self.kind if self.kind in ("sink", "writes") else "echo"
+    def opened(place, contestant):
+        mode = kind if kind in ("sink", "writes") else "echo"
         with server(place, contestant.program, contestant.arguments_for(mode), contestant.environment) as it, \
-                paused_load(place, it, self.kind, self.connections, self.size, self.idle) as asked:
+                paused_load(place, it, kind, connections, size, idle) as asked:
             yield asked
 
-    def summed(self, counted):
-        return rate_and_cpu(counted, self.unit)
+    return lambda place, label, contestants, rounds, seconds: run_slices(
+        label, contestants, rounds, seconds, lambda each: opened(place, each), lambda counted: rate_and_cpu(counted, unit))
 
 
 ECHO = Work(
     "echo", "Ping-pong",
     "Each connection sends 64 bytes, waits for their echo, and sends again.",
     (RATE, CPU),
-    tuple(Case(f"64 B, {number} connections", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, *who.TWISTEDS), Asked("echo", number, 64))
+    tuple(Case(f"64 B, {number} connections", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, *who.TWISTEDS), side_by_side("echo", number, 64))
           for number in (50, 500)),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
@@ -90,7 +83,7 @@ IDLE = Work(
     "idle", "Idle connections",
     "50 connections play ping-pong with 64 bytes while 10,000 others are open and say nothing.",
     (RATE, CPU),
-    (Case("50 among 10,000 idle", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, who.TWISTED), Asked("echo", 50, 64, 10000)),),
+    (Case("50 among 10,000 idle", (who.RAW, *who.BINES, who.OWN_POLL, *who.LOOPS, *who.TOOLKITS, who.TWISTED), side_by_side("echo", 50, 64, 10000)),),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate", pairs=PAIRS)
 
 MIB = 1024 * 1024
@@ -99,7 +92,7 @@ BULK = Work(
     "Pieces of 64 KiB: sent back by the server (echo; each connection has four under way), or dropped by it (sink; 2 GiB/s in all). The raw program reads "
     "with Bine's buffer of 256 KiB.",
     (Metric("rate", "MiB/s", 0), Metric("cpu", "µs CPU per MiB", 0)),
-    tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), Asked(kind, number, 65536, unit=MIB))
+    tuple(Case(name, (who.RAW, *who.BINES, *who.LOOPS, who.QTCP, who.GIO), side_by_side(kind, number, 65536, unit=MIB))
           for name, kind, number in (("echo, 10 connections", "bulk", 10), ("sink, 10 connections", "sink", 10), ("sink, 1 connection", "sink", 1))),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
@@ -107,17 +100,18 @@ CHURN = Work(
     "churn", "Connections that come and go",
     "20 at a time: connect, one byte there and back, close.",
     (Metric("rate", "connections/s", 0), Metric("cpu", "µs CPU per connection", 1)),
-    (Case("20 at once", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), Asked("churn", 20, 1)),),
+    (Case("20 at once", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), side_by_side("churn", 20, 1)),),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="cpu", pairs=PAIRS)
 
 WRITES = Work(
     "writes", "Ten small writes",
     "Each request of 64 bytes is answered by ten writes of 20 bytes. The raw program makes a send() of each.",
     (RATE, CPU),
-    (Case("50 connections", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), Asked("writes", 50, 64)),),
+    (Case("50 connections", (who.RAW, *who.BINES, *who.LOOPS, *who.TOOLKITS, who.TWISTED), side_by_side("writes", 50, 64)),),
     reference=who.RAW.name, ratios=("rate", "cpu"), picture="rate", pairs=PAIRS)
 
 
+@one_by_one
 def memory(place, contestant, _seconds):
     """What a further connection costs, once there are some."""
     few, many = 500, 8000
@@ -142,6 +136,7 @@ FLOODS = (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connecti
 def frames(connections, handler=0, window=False):
     """How late a GUI's frames are beside the load. The raw program has no window: it takes the time that painting would."""
 
+    @one_by_one
     def measure(place, contestant, seconds):
         program, environment = contestant.program, contestant.environment
         more = ["--frame", FRAME_MS, "--work", WORK_MS, *(["--handler", handler] if handler else [])]
@@ -181,6 +176,7 @@ WINDOW = Work(
 # --- What happens in one process.
 
 def micro(*arguments):
+    @one_by_one
     def measure(place, contestant, _seconds):
         measured = run(place, contestant.program, [*contestant.arguments, *arguments], contestant.environment)
         return {"time": measured["ns"]}
@@ -241,16 +237,19 @@ MACHINE = Work(
 
 # --- What Bine has no transport for yet: the peers alone. Not run unless asked for.
 
+@one_by_one
 def datagrams(place, contestant, seconds):
     with server(place, contestant.program, contestant.arguments_for("udp")) as it:
         return rate_and_cpu([load(place, it, "udp", 50, 64, seconds)])
 
 
+@one_by_one
 def local(place, contestant, seconds):
     with server(place, contestant.program, contestant.arguments_for("unix")) as it:
         return rate_and_cpu([load(place, it, "echo", 50, 64, seconds)])
 
 
+@one_by_one
 def spawn(place, contestant, _seconds):
     said = run(place, contestant.program, ["spawn"])
     return {"rate": said["count"] / said["seconds"]}
@@ -259,6 +258,7 @@ def spawn(place, contestant, _seconds):
 def tls(kind, connections, size):
     """The peers with TLS 1.3: what is asked for by load_tls."""
 
+    @one_by_one
     def measure(place, contestant, seconds):
         with certificate() as (chain, key), \
                 server(place, contestant.program, contestant.arguments_for("echo", "--tls", chain, key), contestant.environment) as it:
