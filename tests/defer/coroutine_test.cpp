@@ -1,13 +1,11 @@
 // Coroutines that return Deferreds.
 
-#include <QProcess>
-#include <QTemporaryDir>
+#include "defer/defer_testing.h"
 
 #include <thread>
 
 #include "bine/defer/owner.h"
 #include "bine/reactors/manual_clock.h"
-#include "defer/defer_testing.h"
 
 using bine::CancelledError;
 using bine::Deferred;
@@ -32,29 +30,11 @@ Deferred<T> pass(Deferred<T> d) {
     co_return co_await d;
 }
 
-template <class P, class D>
-concept CanAwait = requires(P promise, D deferred) { promise.await_transform(std::forward<D>(deferred)); };
-
 }  // namespace
 
 class CoroutineTest : public QObject {
     Q_OBJECT
     NothingLogged log_;
-
-    /// What the compiler says of this function body; "" if it accepts it.
-    static QString compile(const char* body) {
-        QTemporaryDir folder;
-        QFile file(folder.filePath("x.cpp"));
-        if (!file.open(QFile::WriteOnly)) return "no file";
-        file.write("#include \"bine/defer/deferred.h\"\n");
-        file.write(body);
-        file.close();
-        QProcess compiler;
-        compiler.start(BINE_TEST_COMPILER, {"-std=c++20", "-fsyntax-only", "-I", BINE_TEST_INCLUDE, file.fileName()});
-        compiler.waitForFinished(60000);
-        const QString said = QString::fromLocal8Bit(compiler.readAllStandardError());
-        return compiler.exitCode() == 0 ? QString() : "rejected: " + said;
-    }
 
 private slots:
     void cleanup() { log_.check(); }
@@ -189,35 +169,6 @@ private slots:
         auto d = pass(std::move(p.deferred)).addCallback([](int value) { return value + 1; }).addCallback([&](int value) { seen = value; });
         p.resolver.callback(1);
         QCOMPARE(seen, 2);
-    }
-
-    void d092_awaitingSomethingElseDoesNotCompile() {
-        QCOMPARE(compile("bine::Deferred<int> f(bine::Deferred<int> d) { co_return co_await d; }"), QString());
-        const QString said = compile("bine::Deferred<void> f() { co_await 5; }");
-        QVERIFY(said.startsWith("rejected"));
-        QVERIFY(said.contains("a coroutine that returns a Deferred can only await a Deferred"));
-    }
-    void d092_aCapturingTemporaryMustBeNamedFirstWhereTheCompilerIsWrong() {
-        using Promise = bine::detail::Promise<int>;
-        static_assert(CanAwait<Promise, Deferred<int>>);
-        static_assert(CanAwait<Promise, Deferred<int>&>);
-        static_assert(CanAwait<Promise, bine::NamedDeferred<int>&>);
-        static_assert(!CanAwait<Promise, bine::NamedDeferred<int>>);
-        const auto capturing = [text = std::string("x")](int) { return text.size(); };
-        const auto trivial = [](int value) { return value; };
-        using WithCapture = decltype(bine::succeed(1).addCallback(capturing));
-        using WithoutCapture = decltype(bine::succeed(1).addCallback(trivial));
-        static_assert(std::is_same_v<WithoutCapture, Deferred<int>>);
-        static_assert(std::is_same_v<WithCapture, bine::NamedDeferred<std::size_t>> == bine::detail::kNameItFirst);
-        QVERIFY(true);
-    }
-    void d014_changingTheTypeOfAnLvalueDoesNotCompile() {
-        const QString said = compile("void f(bine::Deferred<int>& d) { d.addCallback([](int) { return 1.5; }); }");
-        QVERIFY(said.contains("on an lvalue a callback must return the type that the Deferred carries"));
-    }
-    void d014_anErrbackThatReturnsADeferredOfAnotherTypeDoesNotCompile() {
-        const QString said = compile("void f(bine::Deferred<double>& d) { d.addErrback([](bine::Failure) { return bine::succeed(1); }); }");
-        QVERIFY(said.contains("an errback must lead back to the type that the Deferred carries"));
     }
 
     // A compiler may let all awaits of an expression suspend before it asks the first for its result.
