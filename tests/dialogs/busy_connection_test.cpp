@@ -203,9 +203,10 @@ private slots:
     }
 
     void r266_itsProducerIsPumped() {
-        constexpr std::size_t size = 4 << 20;
+        constexpr std::size_t size = 16 << 20; // more than the kernel keeps
         Scene scene(host());
         auto line = scene.line();
+        line.peer->takeLittle();
         std::size_t seen = 0;
         bool returned = false;
         const auto loop = scene.host.nestedLoop();

@@ -82,6 +82,12 @@ void RawPeer::send(std::string_view data) const {
     }
 }
 
+void RawPeer::takeLittle() const {
+    const int size = 64 * 1024;
+    if (::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) != 0)
+        failed("setsockopt");
+}
+
 void RawPeer::endWriting() const { ::shutdown(fd_, SHUT_WR); }
 
 void RawPeer::close() {

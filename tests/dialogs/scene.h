@@ -62,6 +62,8 @@ public:
     int fd() const { return fd_; }
     void send(std::string_view data) const;
     void endWriting() const;
+    /// From now on the kernel takes in little for it that it has not read.
+    void takeLittle() const;
     void close();
     /// Closes so that the other side sees a reset.
     void reset();
