@@ -26,7 +26,7 @@
 
 namespace bine::inline v0::detail {
 
-/// The shared receive buffer, for the time of one callback. Several may be out at once, one for each depth.
+/// The shared receive buffer, for the time of one callback. Several may be out at once, one for each depth. The last that was taken is the first to go.
 class BINE_EXPORT BufferLease {
 public:
     static constexpr std::size_t kSize = 256 * 1024;
@@ -34,7 +34,7 @@ public:
     ~BufferLease();
     BufferLease(const BufferLease&) = delete;
     BufferLease& operator=(const BufferLease&) = delete;
-    char* data() const noexcept { return buffer_->bytes; }
+    char* data() const noexcept { return data_; }
     static constexpr std::size_t size() noexcept { return kSize; }
 
     /// At the beginning of a page: the kernel copies noticeably faster to where a cache line begins than to within one.
@@ -43,8 +43,10 @@ public:
     };
 
 private:
+    static constexpr std::size_t kKept = 2;  // one for the loop, one for a dialog
+
     ReactorCore* core_;
-    std::unique_ptr<Buffer> buffer_;
+    char* data_;
 };
 
 class DescriptorSet;
@@ -201,7 +203,8 @@ private:
     IoHandler* lastDirty_ = nullptr;
     std::size_t dirtyCount_ = 0;
     Duration sendCost_{0};  // of one of them
-    std::vector<std::unique_ptr<BufferLease::Buffer>> buffers_;
+    std::vector<std::unique_ptr<BufferLease::Buffer>> buffers_;  // those that are leased first
+    std::size_t leased_ = 0;
 
     Turn* innermost_ = nullptr;
     int depth_ = 0;

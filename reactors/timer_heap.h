@@ -34,6 +34,8 @@ public:
     void insert(Timer& timer);
     /// The earliest deadline; (TimePoint::max)() when nothing waits. Calls with zero delay are not counted.
     TimePoint nextDeadline();
+    /// Whether popDue() is worth a try: at a glance.
+    bool mayBeDue(TimePoint now) const noexcept { return !heap_.empty() && heap_.front().when <= now; }
     /// Takes the earliest call that is due at `now` and was scheduled before `limit` (a value of sequence()). Its state is then `called`; null if there is none.
     DelayedCall popDue(TimePoint now, std::uint64_t limit);
     /// The oldest call with zero delay that was scheduled before `limit`.
