@@ -136,29 +136,40 @@ FLOODS = (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connecti
 def frames(connections, handler=0, window=False):
     """How late a GUI's frames are beside the load. The raw program has no window: it takes the time that painting would."""
 
+    def flooded(place, contestant, program, environment, seconds, *more):
+        more = [*more, *(["--handler", handler] if handler else [])]
+        with server(place, program, contestant.arguments_for("echo", *more), environment) as it:
+            return load(place, it, "echo", connections, 64, seconds), it.finish() if "--frame" in more else None
+
     @one_by_one
     def measure(place, contestant, seconds):
         program, environment = contestant.program, contestant.environment
-        more = ["--frame", FRAME_MS, "--work", WORK_MS, *(["--handler", handler] if handler else [])]
+        more = ["--frame", FRAME_MS, "--work", WORK_MS]
         if window and contestant.kind != who.LIMIT:
             program, more = contestant.window, [*more, "--window"]
             environment = {**environment, "GSK_RENDERER": "cairo"}  # there is nothing that a graphics processor would have to do
-        with server(place, program, contestant.arguments_for("echo", *more), environment) as it:
-            counted = load(place, it, "echo", connections, 64, seconds)
-            said = it.finish()
-        return {"rate": counted["count"] / counted["seconds"], "late_p50": said["late_p50_ms"], "late_p99": said["late_p99_ms"],
-                "late_max": said["late_max_ms"], "missed": said["missed"] / max(1, said["frames"] + said["missed"]) * 100}
+        counted, said = flooded(place, contestant, program, environment, seconds, *more)
+        painted = said["frames"] / max(1, said["frames"] + said["missed"])
+        values = {"rate": counted["count"] / counted["seconds"], "late_p50": said["late_p50_ms"], "late_p99": said["late_p99_ms"], "late_max": said["late_max_ms"],
+                  "missed": (1 - painted) * 100}
+        if not window:  # whose frames take longer than their work
+            alone, _ = flooded(place, contestant, program, environment, seconds)
+            left = counted["server_cpu_s"] - painted * WORK_MS / FRAME_MS * counted["seconds"]
+            values["kept"] = (counted["count"] / left) / (alone["count"] / alone["server_cpu_s"])
+        return values
 
     return measure
 
 
 FRAME_METRICS = (Metric("late_p50", "ms late, p50", 2), Metric("late_p99", "ms late, p99", 2), Metric("late_max", "ms late, most", 1),
                  Metric("missed", "% missed", 1), Metric("rate", "requests/s", 0))
+KEPT = Metric("kept", "of what frames leave", 2)
 FRAMES = Work(
     "frames", "A GUI's frames beside a flood",
     "The loop paints a frame each 16 ms, which keeps it busy for 2 ms, beside 64-byte ping-pong that never ends. Late: from when a frame was due to when it "
-    "began. The raw program paints, too, between two batches of events.",
-    FRAME_METRICS,
+    "began. The raw program paints, too, between two batches of events. Of what frames leave: requests for each second of "
+    "processor time that painting leaves, as a part of those without frames.",
+    (*FRAME_METRICS, KEPT),
     tuple(Case(name, (who.RAW, who.BINE_QT, who.BINE_QT_UNIX, who.BINE_GLIB, *who.TOOLKITS), frames(number, handler))
           for name, number, handler in FLOODS),
     reference=who.RAW.name, ratios=("rate",), seconds=(2, 10))
