@@ -89,6 +89,19 @@ static void measure(double seconds, int64_t warmUp, void (*ready)(Connection*, u
     counting = 0;
 }
 
+int silentOnes(void) {
+    int number = 0;
+    for (int i = 0; i < load.connections; ++i)
+        number += connections[i].unverified != 0;
+    return number;
+}
+
+void waitForAnswers(void (*ready)(Connection*, uint32_t)) {
+    for (const int64_t end = nowNs() + kPatience; silentOnes() && nowNs() < end;)
+        serveUntil(nowNs() + 1000 * 1000, ready);
+    if (silentOnes()) fail("%d of %d connections had no answer within 10 s", silentOnes(), load.connections);
+}
+
 /// The server has done what was under way, and takes no time from the next one that is measured. One that never rests is given up.
 static void waitUntilIdle(void) {
     int64_t before = -1, now = serverTime();

@@ -40,6 +40,11 @@ void watchAgain(Connection* connection, uint32_t events);
 /// Counts answers, bytes or connections; a latency too, if it is not negative.
 void counted(uint64_t number, int64_t latencyNs);
 
+/// How many connections still expect what they are to verify.
+int silentOnes(void);
+/// Calls ready() until there is none; ends the program if that takes too long.
+void waitForAnswers(void (*ready)(Connection* connection, uint32_t events));
+
 /// Calls ready() for what watch() watches, load.seconds long, and prints the result; if these are zero, as often and as long as it reads from its standard
 /// input, and does nothing in between. A server that stops answering ends the program.
 void runLoad(void (*ready)(Connection* connection, uint32_t events));
