@@ -1,5 +1,6 @@
 // Several Deferreds at once: owners, handles that go, callbacks that do anything, and a great many of them.
 
+#include "defer/compiler.h"
 #include "defer/group_testing.h"
 
 #include "bine/defer/deferred_list.h"

@@ -1,5 +1,6 @@
 // The values of several Deferreds, or the first failure.
 
+#include "defer/compiler.h"
 #include "defer/group_testing.h"
 
 #include <cstdlib>

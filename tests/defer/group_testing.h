@@ -4,9 +4,6 @@
 #include "defer/defer_testing.h"
 #include "defer/small_stack.h"
 
-#include <QProcess>
-#include <QTemporaryDir>
-
 #include <algorithm>
 #include <numeric>
 #include <optional>
@@ -15,20 +12,6 @@
 
 #include "bine/defer/pool.h"
 #include "bine/defer/trace.h"
-
-/// What the compiler says of this code; nothing if it takes it.
-inline QString saidOf(const QByteArray& code) {
-    QTemporaryDir folder;
-    QFile file(folder.filePath("x.cpp"));
-    if (!file.open(QFile::WriteOnly)) return "no file";
-    file.write(code);
-    file.close();
-    QProcess compiler;
-    compiler.start(BINE_TEST_COMPILER, {"-std=c++20", "-fsyntax-only", "-I", BINE_TEST_INCLUDE, file.fileName()});
-    compiler.waitForFinished(60000);
-    const QString said = QString::fromLocal8Bit(compiler.readAllStandardError());
-    return compiler.exitCode() == 0 ? QString() : "rejected: " + said;
-}
 
 /// Fails a test that leaves a Deferred behind.
 inline void nothingLives() { QCOMPARE(bine::trace::dump(), std::string()); }

@@ -1,5 +1,6 @@
 // Deferreds of what functions do.
 
+#include "defer/compiler.h"
 #include "defer/group_testing.h"
 
 #include "bine/defer/maybe_deferred.h"
