@@ -5,6 +5,7 @@
 // Reactor's thread only. The reactor, or clock, outlives them, or at least does not die before their last start.
 // Each may be started again when it has stopped. Destroying one ends what it does at once.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <memory>
 #include <optional>

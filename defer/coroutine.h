@@ -9,6 +9,7 @@
 // Trap: parameters are copied into the frame, but what a reference, a pointer or a string_view parameter names is not; the same for a lambda's
 // captures, unless the lambda is a callback of a Deferred: these live as long as needed.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <memory>

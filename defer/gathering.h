@@ -6,6 +6,7 @@
 // opens the next gate. Tickets, gate and what waits at it keep the state; the state keeps the gate's producer's end, and the handles of those members that
 // were handed over.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <cstddef>
 #include <memory>

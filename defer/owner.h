@@ -7,6 +7,7 @@
 // unwound. All of it belongs to one thread, the loop's, and the owner must die there too. Cost: binding is a few stores. A thing may have several
 // owners; the first to die ends it.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <type_traits>
 

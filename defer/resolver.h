@@ -1,6 +1,7 @@
 #pragma once
 // Resolver<T>: the producer's end of a Deferred<T>. Included by deferred.h.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <functional>
 #include <source_location>

@@ -3,6 +3,7 @@
 //
 // A plain value type: move-only if T is. T may be void. Any thread, as T allows. Cost: T and one pointer.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <exception>
 #include <memory>

@@ -12,6 +12,7 @@
 // The body begins with the first step. One thread. What is named by a reference, a pointer or a view among the parameters must outlive it, and so must a lambda
 // with captures, unless cooperate() is given the lambda itself. Cost: one allocation, of the frame.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <coroutine>
 #include <optional>
 #include <type_traits>

@@ -6,6 +6,7 @@
 // or Factory::make() with a callable. A Factory is an owner: what is ownedBy(factory) is cancelled when the
 // factory dies.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <memory>
 #include <string>

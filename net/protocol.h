@@ -8,6 +8,7 @@
 //
 // A Protocol is an owner: what is ownedBy(protocol) is cancelled after its connectionLost().
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <memory>
 #include <string>

@@ -10,6 +10,7 @@
 // deliverData(), deliverLoss(), outputGrew() and outputDrained(): they stand for the exception barrier, for
 // the busy rule (see deliverData) and for the producers. attach() connects it.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

@@ -8,6 +8,7 @@
 // Trap: a QObject says destroyed() when its derived members are gone already. A class whose callbacks or
 // coroutines use its members owns them with a Scope declared last.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <QtCore/qobject.h>
 
 #include <concepts>
