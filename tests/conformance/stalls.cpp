@@ -91,6 +91,15 @@ long sleepsOfTheWatchdog() {
         std::getline(std::ifstream(where + "/comm"), word);
         if (word != "bine stalls")
             continue;
+        // A thread that has been joined is listed for a moment yet. Then it is at its end, and says so.
+        constexpr unsigned long exiting = 4; // PF_EXITING, the kernel's include/linux/sched.h
+        unsigned long flags = 0;
+        std::ifstream stat(where + "/stat"); // proc(5): number, (name), state, five more, flags
+        std::getline(stat, word, ')');
+        for (int i = 0; i < 6; ++i)
+            stat >> word;
+        if (stat >> flags && (flags & exiting))
+            continue;
         std::ifstream status(where + "/status");
         while (status >> word)
             if (word == "voluntary_ctxt_switches:")
