@@ -1,5 +1,5 @@
 #pragma once
-// Flood: connections that always have something to read, and what serving them took, in callbacks and in CPU time of this thread. Loop's thread.
+// Flood: connections that always have something to read, and what serving them took, in callbacks and by the reactor's clock. Loop's thread.
 
 #include <algorithm>
 #include <chrono>
@@ -42,20 +42,20 @@ public:
         return longest;
     }
     std::size_t mostInATurn() const { return mostInATurn_; }
-    /// CPU time from the first callback of a turn to the end of its last.
-    std::chrono::nanoseconds longestTurn() const { return longestTurn_; }
-    /// The longest callback: what the work really took.
-    std::chrono::nanoseconds longestCallback() const { return longestCallback_; }
+    /// The most that a turn had taken, from its first callback on, when yet another one came: less than its budget, always, on any machine. Whatever stops this
+    /// thread meanwhile, the reactor's clock shows it to the reactor too.
+    std::chrono::nanoseconds longestBeforeAnother() const { return longestBeforeAnother_; }
     std::function<void()> inCallback;
 
 private:
     void serve(std::size_t i) {
-        const auto began = threadTime();
         const std::uint64_t turn = scene_.reactor().stats().turns;
         if (turn != turn_) {
             turn_ = turn;
-            turnBegan_ = began;
+            turnBegan_ = scene_.reactor().now();
             inTurn_ = 0;
+        } else {
+            longestBeforeAnother_ = std::max(longestBeforeAnother_, tookSoFar_);
         }
         mostInATurn_ = std::max(mostInATurn_, ++inTurn_);
         ++callbacks_;
@@ -66,9 +66,7 @@ private:
         lines_[i].talker->data.clear();
         lines_[i].peer->send("x");
         burn(work_);
-        const auto ended = threadTime();
-        longestTurn_ = std::max(longestTurn_, ended - turnBegan_);
-        longestCallback_ = std::max(longestCallback_, ended - began);
+        tookSoFar_ = scene_.reactor().now() - turnBegan_;
     }
 
     Scene& scene_;
@@ -79,7 +77,8 @@ private:
     std::uint64_t turn_ = 0;
     std::size_t inTurn_ = 0;
     std::size_t mostInATurn_ = 0;
-    std::chrono::nanoseconds turnBegan_{}, longestTurn_{}, longestCallback_{};
+    bine::TimePoint turnBegan_;
+    std::chrono::nanoseconds tookSoFar_{}, longestBeforeAnother_{};
 };
 
 } // namespace dialogs
