@@ -185,8 +185,9 @@ void WatchedNumber::ioReady(unsigned events) {
     if (!ours()) return disconnect(numberReused(fd()));
     ReactorCore& home = *core();
     const std::uint64_t turn = home.turnNumber();
-    // What was fetched before they were added may have been used up by those whose place they took.
-    if (reader_.addedIn == turn || writer_.addedIn == turn) events = readyNow();
+    // What was fetched before they were added may have been used up by those whose place they took, and what was fetched for an earlier turn by anybody since: a
+    // descriptor that blocks must not be read when there is nothing.
+    if (polled_ && (home.eventIsOld() || reader_.addedIn == turn || writer_.addedIn == turn)) events = readyNow();
     const FileDescriptor* const reader = reader_.object;
     const FileDescriptor* const writer = writer_.object;
     const std::uint64_t writerAdded = writer_.addedIn;

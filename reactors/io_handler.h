@@ -34,7 +34,8 @@ public:
     bool open() const noexcept { return fd_ >= 0; }
     ReactorCore* core() const noexcept { return core_; }
 
-    /// The descriptor is ready. Not called while the handler is busy (then see whileBusy). May do anything: close, destroy owners, nest loops.
+    /// The descriptor is ready, or was: other code may have run since the kernel said so, in this turn or before it. So the handler asks what it wants by now, and its
+    /// system calls may find nothing. Not called while the handler is busy (then see readyWhileBusy). May do anything: close, destroy owners, nest loops.
     virtual void ioReady(unsigned events) = 0;
     /// Ready while this handler's own user code is on the stack. Runs no user code; the default disarms reading until the handler is idle again.
     virtual void readyWhileBusy(unsigned events);

@@ -62,7 +62,7 @@ void ReactorCore::assertThread(const char* what) const {
 
 // --- Turns
 
-void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool fetch) {
+void ReactorCore::turn(Duration budget, bool fetched) {
     Turn turn(*this, budget);
     if (life_ == Life::pending) start();
     // Looked at from here: most turns have an event or two to serve and nothing else.
@@ -72,10 +72,7 @@ void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool 
     if ((timers_.mayBeDue(turn.started) || armedFor_ <= turn.started) && !turn.over()) runTimers(turn);
     if (!mailbox_->empty() && !turn.over()) runCalls(turn);
     if (timers_.hasImmediate() && !turn.over()) runImmediate(turn);
-    if (!turn.over()) {
-        if (fetch) fetched = poller_->wait(within(budget, batch), Duration::zero());
-        runIo(turn, batch, fetched);
-    }
+    if (!turn.over()) runIo(turn, fetched);
     unhandledTurnOver();
     if (turn.cut) ++cutTurns_;
     if (turn.dead) return;
@@ -85,21 +82,21 @@ void ReactorCore::turn(Duration budget, Batch& batch, std::size_t fetched, bool 
 
 void ReactorCore::hostedTurn(Duration budget) {
     if (life_ == Life::idle) return;
-    Batch batch;
-    turn(budgetOr(budget), batch, 0, true);
+    turn(budgetOr(budget), false);
 }
 
 void ReactorCore::ownTurn(Duration timeout) {
     ref();
     aboutToWait();
-    if (workWaits() || !mailbox_->empty())
-        timeout = Duration::zero();
-    else
-        timeout = (std::min)(timeout, untilNextTimer());
-    Batch batch;
-    const Duration budget = budgetOr(Poller::kForever);
-    const std::size_t n = poller_->wait(within(budget, batch), timeout);
-    turn(budget, batch, n, false);
+    const bool waits = ready_.empty();
+    if (waits) {
+        if (workWaits() || !mailbox_->empty())
+            timeout = Duration::zero();
+        else
+            timeout = (std::min)(timeout, untilNextTimer());
+        fetch(timeout, turnNumber_ + 1);
+    }
+    turn(budgetOr(Poller::kForever), waits);
     unref();
 }
 
@@ -160,67 +157,28 @@ void ReactorCore::runImmediate(Turn& turn) {
 }
 
 // The reactor's own descriptors are wake-ups and nothing else (timers are taken by the clock): they may not be what a turn's one event goes to.
-std::size_t ReactorCore::withoutWakeUps(Batch& batch, std::size_t n) {
-    const auto end = std::remove_if(batch.begin(), batch.begin() + static_cast<std::ptrdiff_t>(n), [this](const PollEvent& event) {
+void ReactorCore::fetch(Duration timeout, std::uint64_t turn) {
+    ready_.filled(poller_->wait(ready_.room(), timeout), turn);
+    ready_.remove([this](const PollEvent& event) {
         if (event.token == kWakeToken) acknowledgeWake();
         return event.token == kWakeToken || event.token == kTimerToken;
     });
-    return static_cast<std::size_t>(end - batch.begin());
+    if (shuffle_ != 0) ready_.shuffle(shuffle_);
 }
 
-// An event that no callback is left time for costs nearly as much to fetch as one that is served. So a turn asks for little more than what the last one that was
-// cut came to, and for more again while that is not enough: what stays in the kernel's list is first in the next turn's.
-std::span<PollEvent> ReactorCore::within(Duration budget, Batch& batch) const noexcept {
-    return std::span(batch).first(budget == Poller::kForever ? kBatch : reach_);
-}
-
-void ReactorCore::runIo(Turn& turn, Batch& batch, std::size_t fetched) {
-    constexpr std::size_t kLeastReach = 64;
-    const std::size_t n = withoutWakeUps(batch, fetched);
-    if (lastTurnWasCut_ || shuffle_ != 0) order(batch, n);
-    lastTurnWasCut_ = false;
-    for (std::size_t i = 0; i < n; ++i) {
-        if (!serve(batch[i])) continue;
-        // A nested turn ran, or this one's time is up: the events that are left may be stale, and come back by themselves.
-        if (turn.over() || (i + 1 < n && turn.spentByCallback())) {
-            if (!turn.dead) lastTurnWasCut_ = true;
-            if (turn.cut) reach_ = std::clamp(i + 1 + i / 8, kLeastReach, kBatch);
-            return;
-        }
+// If an earlier turn left some, these are enough for this one: with what the kernel says next to them, a descriptor could be served twice.
+void ReactorCore::runIo(Turn& turn, bool fetched) {
+    if (!fetched && ready_.empty()) fetch(Duration::zero(), turn.number);
+    while (!ready_.empty()) {
+        if (serve(ready_.take()) && (turn.over() || (!ready_.empty() && turn.spentByCallback()))) return;
     }
-    if (fetched == reach_) reach_ = (std::min)(reach_ + reach_ / 4, kBatch);
 }
 
-// The kernel hands out the same descriptors first again and again, so after a cut those come first whose last turn is the longest ago; among equals the
-// kernel's order stays. All of them are put in order: how many this turn can serve nobody knows.
-void ReactorCore::order(Batch& batch, std::size_t n) {
-    const auto end = batch.begin() + static_cast<std::ptrdiff_t>(n);
-    if (shuffle_ != 0) {
-        for (std::size_t i = n; i > 1; --i) {
-            shuffle_ = shuffle_ * 6364136223846793005u + 1442695040888963407u;
-            std::swap(batch[i - 1], batch[(shuffle_ >> 33) % i]);
-        }
-    }
-    if (!lastTurnWasCut_) return;
-    struct Waiting {
-        std::uint64_t lastServed;
-        PollEvent event;
-    };
-    std::array<Waiting, kBatch> waiting;
-    const auto last = std::transform(batch.begin(), end, waiting.begin(), [this](const PollEvent& event) {
-        const auto slot = static_cast<std::uint32_t>(event.token);
-        return Waiting{slot < slots_.size() ? slots_[slot].lastServed : 0, event};
-    });
-    std::stable_sort(waiting.begin(), last, [](const Waiting& a, const Waiting& b) { return a.lastServed < b.lastServed; });
-    std::transform(waiting.begin(), last, batch.begin(), [](const Waiting& each) { return each.event; });
-}
-
-bool ReactorCore::serve(const PollEvent& event) {
+bool ReactorCore::serve(PollEvent event) {
     const auto at = static_cast<std::uint32_t>(event.token);
     if (at >= slots_.size() || slots_[at].generation != event.token >> 32 || !slots_[at].handler) return false;
     const std::shared_ptr<IoHandler> handler = slots_[at].handler;
     if (handler->busy()) return handler->readyWhileBusy(event.events), false;
-    slots_[at].lastServed = turnNumber_;
     ++callbacks_;
     const CallbackMeter::Scope measured(meter_, handler->callbackName());
     guarded("Unhandled error in the reactor", [&] { handler->ioReady(event.events); });
@@ -547,7 +505,6 @@ std::uint32_t ReactorCore::allotSlot(IoHandler& handler) {
         freeSlots_.pop_back();
     }
     slots_[at].handler = handler.shared_from_this();
-    slots_[at].lastServed = 0;
     ++handlerCount_;
     return at;
 }

@@ -2,23 +2,21 @@
 // ReactorCore: the re-entrant dispatcher behind a reactor. Internal; reactor's thread only.
 //
 // The rule behind everything here: user code may run a nested loop at any point, and that loop comes back into turn(). So whatever others
-// see (the kernel's sets, the timer, the wake-up) is right before user code runs; nothing pending lives on the stack but the array of
-// events: pop one, run one; and after each call a frame asks whether it is still alive and still the latest (Turn::over).
+// see (the kernel's sets, the timer, the wake-up) is right before user code runs; nothing pending lives on the stack: pop one, run one;
+// and after each call a frame asks whether it is still alive and still the latest (Turn::over).
 
-#include <array>
 #include <cstdint>
 #include <memory>
 #include <deque>
 #include <optional>
-#include <span>
 #include <typeindex>
 #include <unordered_map>
 #include <vector>
 
 #include "bine/reactors/io_handler.h"
 #include "bine/reactors/mailbox.h"
-#include "bine/reactors/poller.h"
 #include "bine/reactors/reactor_base.h"
+#include "bine/reactors/ready_events.h"
 #include "bine/reactors/signal_watch.h"
 #include "bine/reactors/stalls.h"
 #include "bine/reactors/system_events.h"
@@ -67,6 +65,8 @@ public:
     int depth() const noexcept { return depth_; }
     /// The number of the last turn that began, at whatever depth.
     std::uint64_t turnNumber() const noexcept { return turnNumber_; }
+    /// Within an ioReady(): the event was fetched for an earlier turn, and what it says may not be true any more.
+    bool eventIsOld() const noexcept { return ready_.fetchedFor() != turnNumber_; }
     /// Runs `call` in a later turn, before everything else. For what flush() and the like may not call themselves. Destroyed unrun with the reactor.
     void soon(Function<void()> call);
     /// Within an ioReady() that does several things: whether to leave the rest for the next turn (the budget is spent, or a nested turn ran).
@@ -133,29 +133,24 @@ private:
     struct Slot {
         std::shared_ptr<IoHandler> handler;
         std::uint32_t generation = 0;
-        std::uint64_t lastServed = 0;
     };
-    static constexpr std::size_t kBatch = 256;
     static constexpr std::uint64_t kWakeToken = ~std::uint64_t{0};
     static constexpr std::uint64_t kTimerToken = ~std::uint64_t{1};
-    using Batch = std::array<PollEvent, kBatch>;
 
     ~ReactorCore();
 
     void deadlineMovedUp() override;
     void immediateCallAdded() override;
 
-    void turn(Duration budget, Batch& batch, std::size_t fetched, bool fetch);
+    void turn(Duration budget, bool fetched);
     void runSoon(Turn& turn);
     void runTimers(Turn& turn);
     void measuredCall(DelayedCall& call);
     void runCalls(Turn& turn);
     void runImmediate(Turn& turn);
-    std::size_t withoutWakeUps(Batch& batch, std::size_t n);
-    std::span<PollEvent> within(Duration budget, Batch& batch) const noexcept;
-    void runIo(Turn& turn, Batch& batch, std::size_t fetched);
-    bool serve(const PollEvent& event);  // false: it concerns nobody now, and cost nothing
-    void order(Batch& batch, std::size_t n);
+    void fetch(Duration timeout, std::uint64_t turn);
+    void runIo(Turn& turn, bool fetched);
+    bool serve(PollEvent event);  // false: it concerns nobody now, and cost nothing
     void seeToStop();
     bool signalWaits() const noexcept { return signals_ && signals_->waits(); }
     void watchSignals();
@@ -196,6 +191,7 @@ private:
     std::unique_ptr<SignalWatch> signals_;  // from 'during startup' to the end of the shutdown
     CallbackMeter meter_;
 
+    ReadyEvents ready_;
     std::vector<Slot> slots_;
     std::vector<std::uint32_t> freeSlots_;
     std::size_t handlerCount_ = 0;
@@ -209,8 +205,6 @@ private:
     Turn* innermost_ = nullptr;
     int depth_ = 0;
     std::uint64_t turnNumber_ = 0;
-    bool lastTurnWasCut_ = false;  // it ended before its events did
-    std::size_t reach_ = kBatch;   // how many events a turn with a budget fetches
     std::uint64_t cutTurns_ = 0;
     std::uint64_t callbacks_ = 0;
 

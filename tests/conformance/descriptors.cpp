@@ -447,6 +447,29 @@ private slots:
         QVERIFY(host().spinUntil([&] { return probe.writes > 0; }));
     }
 
+    void r058_whatWasLeftForTheNextTurnMayBeUsedUp() {
+        // They block: a call without something to read would never return. Both are ready, only one has its turn, and before the next one the other's data is taken.
+        const Pair pairs[] = {Pair::pipe(), Pair::pipe()};
+        Probe probes[] = {Probe(pairs[0].near), Probe(pairs[1].near)};
+        reactor().setTurnBudget(0ns);
+        for (int i = 0; i < 2; ++i) {
+            pairs[i].far.send("x");
+            probes[i].onRead = [&, i] {
+                probes[i].text += take(pairs[i].near);
+                if (probes[1 - i].reads == 0)
+                    reactor().callLater(0s, [&, i] { take(pairs[1 - i].near); });
+                return IoResult();
+            };
+            reactor().addReader(probes[i]);
+        }
+        QVERIFY(host().spinUntil([&] { return probes[0].reads + probes[1].reads == 1; }));
+        turns();
+        QCOMPARE(probes[0].reads + probes[1].reads, 1);
+        Probe& other = probes[0].reads == 0 ? probes[0] : probes[1];
+        pairs[&other - probes].far.send("y");
+        QVERIFY(host().spinUntil([&] { return other.text == "y"; }));
+    }
+
     void r059_itDestroysItself_data() {
         QTest::addColumn<QString>("where");
         QTest::addColumn<bool>("regular");

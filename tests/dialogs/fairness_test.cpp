@@ -44,6 +44,71 @@ private slots:
         QVERIFY(reactor().stats().cutTurns > 0);
     }
 
+    // One turn in four is over after its first callback: with connections that were fetched and not served dropped, it would always be the same ones'.
+    void r265_howLongTheTurnsAreMakesNoDifference_data() {
+        QTest::addColumn<int>("connections");
+        QTest::newRow("as many as one batch holds") << 250;
+        QTest::newRow("two batches") << 450;
+    }
+    void r265_howLongTheTurnsAreMakesNoDifference() {
+        QFETCH(int, connections);
+        Scene scene(host());
+        reactor().setTurnBudget(1ms);
+        Flood flood(scene, connections, 16us);
+        flood.inCallback = [&] {
+            if (reactor().stats().turns % 4 == 0)
+                burn(1100us);
+        };
+        flood.begin();
+        QVERIFY(scene.spinUntil([&] { return flood.callbacks() >= 6 * flood.size(); }));
+        QVERIFY2(flood.longestGap() <= 2 * flood.size(),
+                 qPrintable(QString("a gap of %1 callbacks").arg(flood.longestGap())));
+    }
+
+    // Two have something to say and only one has its turn: what happens to the other in between counts.
+    void r265_whoIsPausedOrGoneMeanwhileIsNotTold_data() {
+        QTest::addColumn<bool>("gone");
+        QTest::newRow("paused") << false;
+        QTest::newRow("gone") << true;
+    }
+    void r265_whoIsPausedOrGoneMeanwhileIsNotTold() {
+        QFETCH(bool, gone);
+        Scene scene(host());
+        reactor().setTurnBudget(0ns); // one callback of each kind
+        Scene::Line lines[] = {scene.line(), scene.line()};
+        Talker* told = nullptr;
+        for (auto& line : lines)
+            line.talker->onData = [&](Talker& talker, std::string_view) {
+                if (std::exchange(told, &talker))
+                    return;
+                reactor().callLater(0ns, [&] {
+                    for (auto& other : lines) {
+                        if (other.talker.get() == told)
+                            continue;
+                        if (gone)
+                            other.talker->transport().abortConnection();
+                        else
+                            other.talker->transport().pauseProducing();
+                    }
+                });
+            };
+        for (const auto& line : lines)
+            line.peer->send("x");
+        QVERIFY(scene.spinUntil([&] { return told != nullptr; }));
+        const auto turns = reactor().stats().turns;
+        QVERIFY(scene.spinUntil([&] {
+            reactor().callLater(0ns, [] {}); // the host's epoll set has nothing to say
+            return reactor().stats().turns >= turns + 5;
+        }));
+        for (const auto& line : lines)
+            QCOMPARE(line.talker->data, std::string(line.talker.get() == told ? "x" : ""));
+        if (gone)
+            return;
+        for (const auto& line : lines)
+            line.talker->transport().resumeProducing();
+        QVERIFY(scene.spinUntil([&] { return lines[0].talker->data == "x" && lines[1].talker->data == "x"; }));
+    }
+
     // Most of the work of a request and its answer is the sending, which comes when the callbacks are over.
     void r255_whatIsSentAtTheEndIsPartOfTheTurn() {
         Scene scene(host());
