@@ -136,10 +136,11 @@ FLOODS = (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connecti
 def frames(connections, handler=0, window=False):
     """How late a GUI's frames are beside the load. The raw program has no window: it takes the time that painting would."""
 
-    def flooded(place, contestant, program, environment, seconds, *more):
-        more = [*more, *(["--handler", handler] if handler else [])]
-        with server(place, program, contestant.arguments_for("echo", *more), environment) as it:
-            return load(place, it, "echo", connections, 64, seconds), it.finish() if "--frame" in more else None
+    def serving(place, contestant, program, environment, *more):
+        return server(place, program, contestant.arguments_for("echo", *more, *(["--handler", handler] if handler else [])), environment)
+
+    def flood(place, it, seconds):
+        return load(place, it, "echo", connections, 64, seconds)
 
     @one_by_one
     def measure(place, contestant, seconds):
@@ -148,12 +149,14 @@ def frames(connections, handler=0, window=False):
         if window and contestant.kind != who.LIMIT:
             program, more = contestant.window, [*more, "--window"]
             environment = {**environment, "GSK_RENDERER": "cairo"}  # there is nothing that a graphics processor would have to do
-        counted, said = flooded(place, contestant, program, environment, seconds, *more)
+        with serving(place, contestant, program, environment, *more) as it:
+            counted, said = flood(place, it, seconds), it.finish()
         painted = said["frames"] / max(1, said["frames"] + said["missed"])
         values = {"rate": counted["count"] / counted["seconds"], "late_p50": said["late_p50_ms"], "late_p99": said["late_p99_ms"], "late_max": said["late_max_ms"],
                   "missed": (1 - painted) * 100}
         if not window:  # whose frames take longer than their work
-            alone, _ = flooded(place, contestant, program, environment, seconds)
+            with serving(place, contestant, program, environment) as it:
+                alone = flood(place, it, seconds)
             left = counted["server_cpu_s"] - painted * WORK_MS / FRAME_MS * counted["seconds"]
             values["kept"] = (counted["count"] / left) / (alone["count"] / alone["server_cpu_s"])
         return values
