@@ -249,6 +249,7 @@ KernelNetwork::listenStream(const Address& address, int backlog,
         throw refuse(errno);
     const int on = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    setNoDelay(fd.get());
     if (::bind(fd.get(), own.data(), own.length) != 0 || ::listen(fd.get(), backlog) != 0)
         throw refuse(errno);
     keepReserveDescriptor();

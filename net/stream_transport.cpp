@@ -18,7 +18,7 @@
 
 namespace bine::inline v0::detail {
 
-// What an idle connection costs: this, its control block (16) and its slot in the reactor (36). The promise
+// What an idle connection costs: this, its control block (16) and its slot in the reactor (28). The promise
 // is 256.
 static_assert(sizeof(StreamTransport) <= 200);
 
@@ -61,7 +61,7 @@ Address CompactAddress::address() const {
 struct StreamTransport::Cold {
     ReactorCore* home = nullptr; // counted
     int fd = -1;
-    SocketAddress host;
+    CompactAddress host;
     ~Cold() {
         if (home)
             home->unref();
@@ -367,7 +367,7 @@ void StreamTransport::endSocket(const Failure& reason, bool now) {
     if (everDisconnecting())
         for (int i = 0; i < 16 && ::recv(fd(), nullptr, 1 << 20, MSG_TRUNC | MSG_DONTWAIT) > 0; ++i) {}
     cold_ = std::make_unique<Cold>();
-    cold_->host = socketName(fd(), false);
+    cold_->host = CompactAddress(socketName(fd(), false));
     dropQueue();
     home.ref();
     closeDescriptor();

@@ -1,8 +1,6 @@
 #include "bine/net/tcp_port.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -81,8 +79,6 @@ AcceptingSocket::Outcome AcceptingSocket::acceptOne() {
         return acceptFailed(errno);
     peer.length = static_cast<std::uint32_t>(length);
     starved_ = false;
-    const int on = 1;
-    ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     auto transport = std::make_shared<StreamTransport>(*core(), fd, peer);
     transport->setSession(++sessions_, address_.port());
     guarded("Unhandled error in accepting a connection", [&] { accepted_(std::move(transport)); });

@@ -18,7 +18,7 @@ public:
     using Accepted = Function<void(std::shared_ptr<Transport>)>;
 
     AcceptingSocket(Address address, Accepted accepted);
-    /// Takes over a listening, non-blocking socket.
+    /// Takes over a listening, non-blocking socket. What it accepts has its options, TCP_NODELAY for one.
     void start(ReactorCore& core, int fd);
     void close();
 
