@@ -249,7 +249,7 @@ private slots:
     // Each turn of this flood uses up its budget, so whatever the machine there is room for so many between two frames.
     void r255_framesKeepComingWhileConnectionsFlood() {
         Scene scene(host());
-        Flood flood(scene, 50, 50us);
+        Flood flood(scene, 150, 50us); // 7.5 ms: more than any turn may take
         int frames = 0;
         std::uint64_t last = 0, longest = 0;
         const Animation animation([&] {
