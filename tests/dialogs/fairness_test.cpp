@@ -109,33 +109,6 @@ private slots:
         QVERIFY(scene.spinUntil([&] { return lines[0].talker->data == "x" && lines[1].talker->data == "x"; }));
     }
 
-    // Most of the work of a request and its answer is the sending, which comes when the callbacks are over.
-    void r255_whatIsSentAtTheEndIsPartOfTheTurn() {
-        Scene scene(host());
-        reactor().setTurnBudget(1ms);
-        const std::string answer(15 << 10, 'x'); // just not so large that it leaves at once
-        std::vector<Scene::Line> lines;
-        int served = 0;
-        for (int i = 0; i < 250; ++i) {
-            lines.push_back(scene.line());
-            lines.back().talker->onData = [&](Talker& talker, std::string_view) {
-                ++served;
-                talker.transport().write(answer);
-            };
-        }
-        for (int round = 0; round < 4; ++round) {
-            served = 0;
-            for (const auto& line : lines)
-                line.peer->send("x");
-            const auto began = threadTime();
-            const auto before = reactor().stats().turns;
-            QVERIFY(scene.spinUntil([&] { return served == 250; }));
-            const auto average = (threadTime() - began) / (reactor().stats().turns - before);
-            if (round > 0) // the first has nothing to judge by
-                QVERIFY2(average <= 1500us, qPrintable(QString("turns took %1 us").arg(average / 1us)));
-        }
-    }
-
     void r265_aNewcomerIsServedAmongFloods() {
         Scene scene(host());
         reactor().setTurnBudget(1ms);
