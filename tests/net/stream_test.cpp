@@ -654,6 +654,25 @@ private slots:
         QVERIFY(turnUntil(reactor, [&] { return second->lost(); }));
         QVERIFY(!pair.server->lost());
     }
+    void aReplacedProtocolLivesUntilItsHandlerReturns() {
+        EpollReactor reactor;
+        Pair pair(reactor);
+        auto second = std::make_shared<Heard>();
+        const std::weak_ptr<Heard> first = pair.server;
+        bool lived = false;
+        pair.server->onData = [&](Heard& p, std::string_view) {
+            Transport& transport = p.transport();
+            pair.server.reset();
+            transport.replaceProtocol(second);
+            lived = !first.expired();
+        };
+        QVERIFY(pair.connect());
+        pair.client->transport().write("switch");
+        QVERIFY(turnUntil(reactor, [&] { return lived; }));
+        QVERIFY(first.expired());
+        pair.client->transport().write("second");
+        QVERIFY(turnUntil(reactor, [&] { return second->data == "second"; }));
+    }
     void addressesAreThereInConnectionLost() {
         EpollReactor reactor;
         Pair pair(reactor);
