@@ -7,7 +7,7 @@
 
 enum { kUnderWay = 256 * 1024 };                         // bulk: of each connection, sent and not back
 static const double kBytesPerNs = 2.0 * (1 << 30) / 1e9; // sink: of all connections
-static const int64_t kLongest = 10 * 1000 * 1000;        // sink: in ns; what was missed in a longer pause is not made up for
+static const int64_t kLongest = 1000 * 1000;             // sink: in ns; what was missed in a longer pause is not made up for
 
 static char* message;
 

@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@ enum { kBatch = 256 };
 static const int64_t kWarmUp = 200 * 1000 * 1000;
 static const int64_t kWarmUpOfSlice = 10 * 1000 * 1000; // the caches' only
 static const int64_t kPatience = 10LL * 1000 * 1000 * 1000;
+static const int64_t kRest = 1000 * 1000; // it sleeps for that long, not just between two requests
+static const int64_t kNeverRests = 1000 * 1000 * 1000;
 
 Load load;
 Connection connections[kConnections];
@@ -43,7 +46,7 @@ void counted(uint64_t number, int64_t latencyNs) {
     if (latencyNs >= 0) addSample(&latencies, latencyNs);
 }
 
-/// The processor time of the server, in nanoseconds: exact, where /proc has ticks.
+/// The processor time of the server, in nanoseconds. Of a process that is running it is that of the kernel's last tick, up to 4 ms ago: to be asked at rest.
 static int64_t serverTime(void) {
     clockid_t clock;
     struct timespec t;
@@ -78,14 +81,47 @@ static void serveUntil(int64_t end, void (*ready)(Connection*, uint32_t)) {
     }
 }
 
+static int serverSleeps(void) {
+    static int stat = -1;
+    char text[256];
+    if (stat < 0) {
+        snprintf(text, sizeof text, "/proc/%d/stat", load.server);
+        stat = open(text, O_RDONLY | O_CLOEXEC);
+    }
+    const ssize_t size = pread(stat, text, sizeof text - 1, 0);
+    if (size <= 0) fail("the server's process is gone");
+    text[size] = '\0';
+    const char* name = strrchr(text, ')'); // then a space, and the state
+    return name && name[1] && name[2] == 'S';
+}
+
+/// The server has done what it was asked and sleeps. Since when; or now, if it never does.
+static int64_t waitUntilRest(void) {
+    const int64_t giveUp = nowNs() + kNeverRests;
+    int64_t since = 0;
+    for (int64_t now = nowNs(); load.server && now < giveUp; usleep(100), now = nowNs()) {
+        if (!serverSleeps())
+            since = 0;
+        else if (!since)
+            since = now;
+        else if (now - since >= kRest)
+            return since;
+    }
+    return nowNs();
+}
+
+/// From rest to rest: what was served, how long that took, and what it cost are of the same requests. Those whose answers wait unread at the end are as many as
+/// waited at the beginning.
 static void measure(double seconds, int64_t warmUp, void (*ready)(Connection*, uint32_t)) {
     serveUntil(nowNs() + warmUp, ready);
+    waitUntilRest();
     counting = 1;
     count = 0;
     latencies.count = 0;
     const int64_t start = nowNs(), serverStart = serverTime();
     serveUntil(start + (int64_t)(seconds * 1e9), ready);
-    report(nowNs() - start, serverTime() - serverStart);
+    const int64_t end = waitUntilRest();
+    report(end - start, serverTime() - serverStart);
     counting = 0;
 }
 
@@ -102,15 +138,6 @@ void waitForAnswers(void (*ready)(Connection*, uint32_t)) {
     if (silentOnes()) fail("%d of %d connections had no answer within 10 s", silentOnes(), load.connections);
 }
 
-/// The server has done what was under way, and takes no time from the next one that is measured. One that never rests is given up.
-static void waitUntilIdle(void) {
-    int64_t before = -1, now = serverTime();
-    for (int i = 0; i < 500 && now != before; ++i, now = serverTime()) {
-        before = now;
-        usleep(2000);
-    }
-}
-
 void runLoad(void (*ready)(Connection*, uint32_t)) {
     if (load.seconds > 0) {
         measure(load.seconds, kWarmUp, ready);
@@ -118,7 +145,6 @@ void runLoad(void (*ready)(Connection*, uint32_t)) {
     }
     for (double seconds; scanf("%lf", &seconds) == 1;) {
         measure(seconds, kWarmUpOfSlice, ready);
-        waitUntilIdle();
         fflush(stdout);
     }
 }

@@ -1,5 +1,5 @@
 #pragma once
-// One measurement: events of the connections for some seconds, the first 0.2 s uncounted, then the line of JSON. Or slices of one, when it is told to.
+// One measurement: events of the connections for some seconds, 0.2 s before them uncounted, then the line of JSON. Or slices of one, when it is told to.
 
 #include <stddef.h>
 #include <stdint.h>
