@@ -58,6 +58,10 @@ class Server:
             fields = dict(line.split(":", 1) for line in file if ":" in line)
         return 1024 * sum(int(fields[name].split()[0]) for name in ("Private_Clean", "Private_Dirty"))
 
+    def toggle_frames(self):
+        """From here on they take time and are counted, or do no longer."""
+        self.process.send_signal(signal.SIGUSR1)
+
     def finish(self):
         """Ends it with SIGTERM; what it says then, as JSON."""
         self.process.send_signal(signal.SIGTERM)

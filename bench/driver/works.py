@@ -130,35 +130,48 @@ MEMORY = Work(
     reference=who.OWN.name, seconds=(0, 0))
 
 FRAME_MS, WORK_MS = 16, 2
+FRAME_SLICE = 0.25  # seconds, in turn with frames and without: many frames, and less than it takes the machine to become another
 FLOODS = (("50 connections", 50, 0), ("500 connections", 500, 0), ("500 connections, handlers of 50 µs", 500, 50))
 
 
 def frames(connections, handler=0, window=False):
     """How late a GUI's frames are beside the load. The raw program has no window: it takes the time that painting would."""
 
-    def serving(place, contestant, program, environment, *more):
-        return server(place, program, contestant.arguments_for("echo", *more, *(["--handler", handler] if handler else [])), environment)
-
-    def flood(place, it, seconds):
-        return load(place, it, "echo", connections, 64, seconds)
-
-    @one_by_one
-    def measure(place, contestant, seconds):
+    @contextlib.contextmanager
+    def flooded(place, contestant):
         program, environment = contestant.program, contestant.environment
-        more = ["--frame", FRAME_MS, "--work", WORK_MS]
+        more = ["--frame", FRAME_MS, "--work", WORK_MS, *(["--handler", handler] if handler else [])]
         if window and contestant.kind != who.LIMIT:
             program, more = contestant.window, [*more, "--window"]
             environment = {**environment, "GSK_RENDERER": "cairo"}  # there is nothing that a graphics processor would have to do
-        with serving(place, contestant, program, environment, *more) as it:
-            counted, said = flood(place, it, seconds), it.finish()
+        with server(place, program, contestant.arguments_for("echo", *more), environment) as it, paused_load(place, it, "echo", connections, 64) as asked:
+            yield it, asked
+
+    def beside_frames(it, asked, seconds):
+        it.toggle_frames()
+        counted = asked.ask(seconds)
+        it.toggle_frames()
+        return counted
+
+    def for_each_second(counted, painted=0):
+        """Of processor time that painting leaves."""
+        number, seconds, processor = (sum(each[name] for each in counted) for name in ("count", "seconds", "server_cpu_s"))
+        return number / (processor - painted * WORK_MS / FRAME_MS * seconds)
+
+    @one_by_one
+    def measure(place, contestant, seconds):
+        with flooded(place, contestant) as (it, asked):
+            counted = beside_frames(it, asked, seconds)
+            asked.end()
+            said = it.finish()
         painted = said["frames"] / max(1, said["frames"] + said["missed"])
         values = {"rate": counted["count"] / counted["seconds"], "late_p50": said["late_p50_ms"], "late_p99": said["late_p99_ms"], "late_max": said["late_max_ms"],
                   "missed": (1 - painted) * 100}
         if not window:  # whose frames take longer than their work
-            with serving(place, contestant, program, environment) as it:
-                alone = flood(place, it, seconds)
-            left = counted["server_cpu_s"] - painted * WORK_MS / FRAME_MS * counted["seconds"]
-            values["kept"] = (counted["count"] / left) / (alone["count"] / alone["server_cpu_s"])
+            slices = round(seconds / FRAME_SLICE)
+            with flooded(place, contestant) as (it, asked):
+                beside, alone = zip(*((beside_frames(it, asked, FRAME_SLICE), asked.ask(FRAME_SLICE)) for _ in range(slices)))
+            values["kept"] = for_each_second(beside, painted) / for_each_second(alone)
         return values
 
     return measure
@@ -171,7 +184,7 @@ FRAMES = Work(
     "frames", "A GUI's frames beside a flood",
     "The loop paints a frame each 16 ms, which keeps it busy for 2 ms, beside 64-byte ping-pong that never ends. Late: from when a frame was due to when it "
     "began. The raw program paints, too, between two batches of events. Of what frames leave: requests for each second of "
-    "processor time that painting leaves, as a part of those without frames.",
+    "processor time that painting leaves, as a part of those while its frames take no time, in turn with these, by quarters of a second.",
     (*FRAME_METRICS, KEPT),
     tuple(Case(name, (who.RAW, who.BINE_QT, who.BINE_QT_UNIX, who.BINE_GLIB, *who.TOOLKITS), frames(number, handler))
           for name, number, handler in FLOODS),

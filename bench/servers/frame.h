@@ -11,47 +11,41 @@
 #include "options.h"
 #include "samples.h"
 
-static const int64_t kUncountedNs = 300 * 1000 * 1000;
-
 typedef struct Frames {
     int64_t period; // nanoseconds, all of them
     int64_t work;
     int64_t due;
-    int64_t countFrom;
     long missed;
     Samples lateness;
 } Frames;
 
+static volatile sig_atomic_t framesWork;  // they do, or are due and take no time: each SIGUSR1 changes it
 static volatile sig_atomic_t framesAsked; // SIGTERM came
 
-static inline void askFrames(int number) {
-    (void)number;
-    framesAsked = 1;
+static inline void tellFrames(int number) {
+    if (number == SIGUSR1)
+        framesWork = !framesWork;
+    else
+        framesAsked = 1;
 }
 
-/// The first frame is due one period from now: the host's timer is to be started at once. From here on SIGTERM asks for the report.
+/// The first frame is due one period from now: the host's timer is to be started at once. Frames take no time, and are not counted, until SIGUSR1 comes, and
+/// again after the next one. From here on SIGTERM asks for the report.
 static inline void beginFrames(Frames* frames, const Options* options) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = askFrames;
+    action.sa_handler = tellFrames;
     sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
     memset(frames, 0, sizeof *frames);
     frames->period = options->frameNs;
     frames->work = options->workNs;
     frames->due = nowNs() + frames->period;
-    frames->countFrom = nowNs() + kUncountedNs;
-}
-
-static inline void countFrame(Frames* frames, int64_t now) {
-    if (now < frames->countFrom) return;
-    addSample(&frames->lateness, now - frames->due);
-    if (now - frames->due >= frames->period) frames->missed += (long)((now - frames->due) / frames->period);
 }
 
 /// The host's timer calls: prints the report and ends the program, if it was asked for.
 static inline void reportFramesIfAsked(Frames* frames) {
     if (!framesAsked) return;
-    if (nowNs() - frames->due >= frames->period) countFrame(frames, nowNs()); // one that never started
     sortSamples(&frames->lateness);
     printf("{\"frames\":%zu,\"missed\":%ld,\"late_p50_ms\":%.3f,\"late_p99_ms\":%.3f,\"late_max_ms\":%.3f}\n", frames->lateness.count,
            frames->missed, percentile(&frames->lateness, 0.5) / 1e6, percentile(&frames->lateness, 0.99) / 1e6,
@@ -64,8 +58,11 @@ static inline int frameDue(const Frames* frames) { return nowNs() >= frames->due
 
 /// A frame starts. Whether it was so late that the grid begins anew; then `due` is one period from now.
 static inline int startFrame(Frames* frames) {
-    const int64_t now = nowNs();
-    countFrame(frames, now);
+    const int64_t now = nowNs(), late = now - frames->due;
+    if (framesWork) {
+        addSample(&frames->lateness, late);
+        if (late >= frames->period) frames->missed += (long)(late / frames->period);
+    }
     frames->due += frames->period;
     if (frames->due > now) return 0;
     frames->due = now + frames->period;
@@ -73,4 +70,4 @@ static inline int startFrame(Frames* frames) {
 }
 
 /// What painting it costs.
-static inline void workFrame(const Frames* frames) { busyFor(frames->work); }
+static inline void workFrame(const Frames* frames) { busyFor(framesWork ? frames->work : 0); }

@@ -5,7 +5,7 @@
 //     sink     what comes is dropped
 //     writes   each 64 bytes are answered with ten writes of 20 bytes
 //     --handler US          each piece that arrives (in writes: each request) keeps the processor busy
-//     --frame MS --work MS  the loop paints beside serving, and tells on SIGTERM how late the frames were
+//     --frame MS --work MS  the loop paints beside serving between one SIGUSR1 and the next, and tells on SIGTERM how late the frames were
 //     --window              the frames are a window's
 //     --tls CERT KEY        TLS 1.3
 //
