@@ -8,6 +8,7 @@ from .programs import Failed
 
 SLICE = 0.05  # seconds
 
+
 def run_rounds(case, contestants, rounds, measure):
     """measure(contestant) gives {metric: number}. Gives {name: {"values": {metric: [number of each round]}}}, or "failed": words."""
     results = {each.name: {"kind": each.kind, "values": {}} for each in contestants}
@@ -29,12 +30,12 @@ def run_rounds(case, contestants, rounds, measure):
     return results
 
 
-def run_slices(case, contestants, rounds, seconds, opened, summed):
-    """As run_rounds(), but within a round all of them are there side by side and are asked for a twentieth of a second at a time: what the machine does then
-    meets all alike even if it does it for a moment only. The order is drawn anew each time, since it matters a little whom one comes after. opened(contestant)
+def run_slices(case, contestants, rounds, seconds, opened, summed, slice_seconds=SLICE):
+    """As run_rounds(), but within a round all of them are there side by side and are asked for a slice of the time at a time: what the machine does then meets
+    all alike even if it does it for a moment only. The order is drawn anew each time, since it matters a little whom one comes after. opened(contestant)
     is a context with a PausedLoad; summed([counted...]) gives {metric: number}. Who has no turn does nothing.
     """
-    slices = max(1, round(seconds / SLICE))
+    slices = max(1, round(seconds / slice_seconds))
     drawn = random.Random(0)
     results = {each.name: {"kind": each.kind, "values": {}} for each in contestants}
     for number in range(rounds):
