@@ -44,9 +44,13 @@ RATE = Metric("rate", "requests/s", 0)
 CPU = Metric("cpu", "µs CPU per request", 2)
 
 
+def totals(counted):
+    return (sum(each[name] for each in counted) for name in ("count", "seconds", "server_cpu_s"))
+
+
 def rate_and_cpu(counted, unit=1):
     """Requests per second, and the server's processor time for each. `unit`: how much of what is counted makes one."""
-    number, seconds, processor = (sum(each[name] for each in counted) for name in ("count", "seconds", "server_cpu_s"))
+    number, seconds, processor = totals(counted)
     if not number:
         raise Failed("the server did not answer")
     return {"rate": number / unit / seconds, "cpu": processor / number * unit * 1e6}
@@ -155,7 +159,7 @@ def frames(connections, handler=0, window=False):
 
     def for_each_second(counted, painted=0):
         """Of processor time that painting leaves."""
-        number, seconds, processor = (sum(each[name] for each in counted) for name in ("count", "seconds", "server_cpu_s"))
+        number, seconds, processor = totals(counted)
         return number / (processor - painted * WORK_MS / FRAME_MS * seconds)
 
     @one_by_one
