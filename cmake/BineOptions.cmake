@@ -30,12 +30,18 @@ if(BINE_MOLD)
     endif()
 endif()
 
-# The base directory lets build trees of the same source share their cache; the sloppiness is what precompiled headers need.
+# Paths below the base directory are hashed relative to the build tree, so that clones of the source share their cache
+# wherever they lie. The sloppiness is what precompiled headers need.
 set(BINE_CACHE "no cache")
+set(cache_base ${PROJECT_BINARY_DIR})
+cmake_path(IS_PREFIX PROJECT_SOURCE_DIR ${PROJECT_BINARY_DIR} built_inside)
+if(built_inside)
+    set(cache_base ${PROJECT_SOURCE_DIR})
+endif()
 if(BINE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
     find_program(BINE_CCACHE_PROGRAM ccache)
     if(BINE_CCACHE_PROGRAM)
-        set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${PROJECT_BINARY_DIR}
+        set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${cache_base}
             CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros ${BINE_CCACHE_PROGRAM})
         set(BINE_CACHE ccache)
     endif()

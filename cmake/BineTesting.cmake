@@ -73,7 +73,7 @@ function(bine_test_executable name)
     target_link_libraries(${name} PRIVATE ${BINE_TEST_LIBS} ${arg_LIBS})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_compile_options(${name} PRIVATE ${BINE_TEST_OPTIONS})
-    target_compile_definitions(${name} PRIVATE BINE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    target_compile_definitions(${name} PRIVATE
                                $<$<BOOL:${BINE_HAVE_QT}>:BINE_HAVE_QT=1> $<$<BOOL:${BINE_HAVE_GTK}>:BINE_HAVE_GTK=1>)
     set_target_properties(${name} PROPERTIES AUTOMOC ON RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     if(BINE_PCH AND NOT arg_LIBS MATCHES "Qt6::|PkgConfig::")
