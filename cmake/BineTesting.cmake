@@ -47,14 +47,15 @@ endif()
 list(JOIN BINE_REACTORS "\n" lines)
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/results/reactors CONTENT "${lines}\n" @ONLY)
 
-# Tests share one precompiled header, so they have to be compiled with the same macros: without the two that Qt Test sets
-# to the folders of each test, and without those of QtGui and QtWidgets (a test that links these compiles by itself).
-set(BINE_TEST_OPTIONS -UQT_TESTCASE_BUILDDIR -UQT_TESTCASE_SOURCEDIR)
+# Tests share one precompiled header and, between clones, the compiler's cache: so they are compiled with the same macros.
+# Qt Test defines the folders of each test, which none of them reads. A test that links QtGui or QtWidgets compiles by itself.
+get_target_property(definitions Qt6::Test INTERFACE_COMPILE_DEFINITIONS)
+list(FILTER definitions EXCLUDE REGEX "QT_TESTCASE_")
+set_target_properties(Qt6::Test PROPERTIES INTERFACE_COMPILE_DEFINITIONS "${definitions}")
 if(BINE_PCH)
     file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/tests/pch.cpp CONTENT "int main() {}\n")
     add_executable(bine_tests_pch EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/tests/pch.cpp)
     bine_target_defaults(bine_tests_pch)
-    target_compile_options(bine_tests_pch PRIVATE ${BINE_TEST_OPTIONS})
     target_link_libraries(bine_tests_pch PRIVATE Qt6::Test)
     target_precompile_headers(bine_tests_pch PRIVATE <QtTest/QtTest> <chrono> <coroutine> <functional> <map> <memory>
                               <optional> <string> <string_view> <thread> <variant> <vector>)
@@ -72,12 +73,14 @@ function(bine_test_executable name)
     bine_target_defaults(${name})
     target_link_libraries(${name} PRIVATE ${BINE_TEST_LIBS} ${arg_LIBS})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-    target_compile_options(${name} PRIVATE ${BINE_TEST_OPTIONS})
     target_compile_definitions(${name} PRIVATE
                                $<$<BOOL:${BINE_HAVE_QT}>:BINE_HAVE_QT=1> $<$<BOOL:${BINE_HAVE_GTK}>:BINE_HAVE_GTK=1>)
     set_target_properties(${name} PROPERTIES AUTOMOC ON RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     if(BINE_PCH AND NOT arg_LIBS MATCHES "Qt6::|PkgConfig::")
         target_precompile_headers(${name} REUSE_FROM bine_tests_pch)
+        # The tests include their own x.moc: what CMake generates beside is empty, and not worth loading the header for.
+        set_source_files_properties(${CMAKE_CURRENT_BINARY_DIR}/${name}_autogen/mocs_compilation.cpp
+                                    PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     endif()
     if("threads" IN_LIST arg_LABELS)
         add_dependencies(bine_threads_tests ${name})
