@@ -4,12 +4,18 @@
 
 #include <cstdlib>
 #include <stdexcept>
+#include <utility>
 
+#include "bine/net/answer.h"
 #include "bine/net/factory.h"
 
 namespace bine::inline v0 {
 
+static thread_local const Failure* theLoss = nullptr;
+
 namespace detail {
+
+const Failure* currentLoss() noexcept { return theLoss; }
 
 std::string className(const std::type_info& type) {
     int status = 0;
@@ -56,9 +62,14 @@ detail::OwnerHook& Protocol::ownerHook() {
     return *hook_;
 }
 
-void Protocol::endScope() {
-    if (hook_)
-        hook_->die();
+void Protocol::endScope(const Failure* loss) {
+    if (!hook_)
+        return;
+    struct Restore {
+        const Failure* outer;
+        ~Restore() { theLoss = outer; }
+    } const restore{std::exchange(theLoss, loss)};
+    hook_->die();
 }
 
 } // namespace bine::inline v0

@@ -74,7 +74,7 @@ protected:
 
 private:
     friend class Transport;
-    void endScope();
+    void endScope(const Failure* loss);
 
     Transport* transport_ = nullptr;
     std::shared_ptr<Factory> factory_;

@@ -98,7 +98,7 @@ Transport& nullTransport() {
 
 Transport::Transport() = default;
 
-Transport::~Transport() { releaseProtocol(); }
+Transport::~Transport() { releaseProtocol(nullptr); }
 
 detail::TransportExtras& Transport::extras() {
     if (!extras_)
@@ -129,7 +129,7 @@ void Transport::attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<
         protocolAttached();
     } catch (...) {
         state_ = State::ended;
-        releaseProtocol();
+        releaseProtocol(nullptr);
         throw;
     }
     callHandler([this] { protocol_->connectionMade(); });
@@ -144,14 +144,14 @@ std::shared_ptr<Protocol> Transport::replaceProtocol(std::shared_ptr<Protocol> n
     return next;
 }
 
-void Transport::releaseProtocol() {
+void Transport::releaseProtocol(const Failure* loss) {
     const std::shared_ptr<Protocol> protocol = std::move(protocol_);
     protocol_ = nullptr;
     if (!protocol)
         return;
     if (protocol->transport_ == this)
         protocol->transport_ = nullptr;
-    protocol->endScope();
+    protocol->endScope(loss);
 }
 
 bool Transport::runHandler(void (*call)(void*), void* object) {
@@ -259,7 +259,7 @@ void Transport::lossNow(const Failure& given) {
                 aroundHandler([](void* f) { (*static_cast<decltype(tell)*>(f))(); }, &tell);
             });
         }
-        releaseProtocol();
+        releaseProtocol(&reason);
     }
     --handlers_;
     if (!extras_)

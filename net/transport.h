@@ -216,7 +216,7 @@ private:
     void handlerFailed(const Failure& failure);
     void settle();
     void lossNow(const Failure& reason);
-    void releaseProtocol();
+    void releaseProtocol(const Failure* loss);
     void resumeProducer();
     bool watched() const noexcept;
     void own(detail::OwnerHook& hook);
