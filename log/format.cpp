@@ -214,4 +214,10 @@ std::string formatLogEvent(const LogEvent& event) {
     return out;
 }
 
+std::string detail::escaped(std::string_view text, std::size_t limit) {
+    std::string out;
+    appendSafe(out, text, limit);
+    return out;
+}
+
 } // namespace bine::inline v0

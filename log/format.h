@@ -6,8 +6,10 @@
 // separators, bidirectional overrides and bytes that are no UTF-8 are shown as \n, \x1b, \u202e. Long text is
 // cut: 4 KiB of message, 1 KiB of prefix or value, 64 fields, 16 KiB of detail.
 
+#include <cstddef>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "bine/log/export.h"
 #include "bine/log/log.h"
@@ -24,5 +26,12 @@ BINE_EXPORT std::string formatLogText(const LogEvent& event);
 /// "std::runtime_error: the text". Knows what exceptions other than std::exception are called, too; a null
 /// pointer is "no exception".
 BINE_EXPORT std::string describeException(const std::exception_ptr& failure);
+
+namespace detail {
+
+/// Text from outside as one line that is safe to show, escaped as in an event; at most `limit` bytes of it.
+BINE_EXPORT std::string escaped(std::string_view text, std::size_t limit);
+
+} // namespace detail
 
 } // namespace bine::inline v0

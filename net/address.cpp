@@ -34,6 +34,8 @@ bool parseIPv4(std::string_view host, in_addr& bytes) {
 }
 
 bool parseIPv6(std::string_view host, in6_addr& bytes, std::string_view& scope) {
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+        host = host.substr(1, host.size() - 2);
     const auto percent = host.find('%');
     scope = percent == host.npos ? std::string_view() : host.substr(percent + 1);
     if (percent != host.npos && scope.empty())
@@ -64,6 +66,33 @@ std::string textOf(const in6_addr& address) {
     return inet_ntop(AF_INET6, &address, text, sizeof text) ? text : "";
 }
 
+[[noreturn]] void refuseHost(std::string_view host, std::string why) {
+    throw InvalidAddressError(std::string(host.substr(0, 256)), std::move(why));
+}
+
+// Says of what is no literal why it is no name either.
+void checkHostname(std::string_view host) {
+    if (host.empty())
+        refuseHost(host, "there is no host; write a name such as localhost, or an address such as 127.0.0.1");
+    if (host.find('\0') != host.npos)
+        refuseHost(host, "the name of a host has no NUL in it");
+    if (host.size() > 1024)
+        refuseHost(host, "the name of a host has at most 1024 bytes");
+    const auto opening = host.find('[');
+    const auto closing = host.find(']');
+    if (opening == 0 && closing == host.npos)
+        refuseHost(host, "the bracket is not closed; write [::1] or ::1");
+    if (opening == 0 && closing + 1 < host.size() && host[closing + 1] == ':')
+        refuseHost(host, "the port is an argument of its own; write the host alone, as in [::1] or ::1");
+    if (opening != host.npos || closing != host.npos)
+        refuseHost(host, "only a whole IPv6 address stands in brackets; write [::1], or a name without them");
+    const auto colon = host.find(':');
+    if (colon != host.npos && host.find(':', colon + 1) == host.npos)
+        refuseHost(host, "the port is an argument of its own; write the host alone, as in example.org");
+    if (colon != host.npos)
+        refuseHost(host, "this is not an IPv6 address; write one such as ::1 or 2001:db8::1");
+}
+
 } // namespace
 
 Port::Port(int number) : number_(static_cast<std::uint16_t>(number)) {
@@ -92,7 +121,7 @@ Port::Port(std::string_view nameOrNumber) {
 IPv4Address::IPv4Address(std::string_view host, Port port) : port_(port.number()) {
     in_addr bytes{};
     if (!parseIPv4(host, bytes))
-        throw InvalidAddressError(std::string(host), "not an IPv4 address");
+        refuseHost(host, "this is not an IPv4 address; write four numbers, as in 127.0.0.1");
     host_ = textOf(bytes);
 }
 
@@ -101,7 +130,7 @@ IPv6Address::IPv6Address(std::string_view host, Port port, std::uint32_t flowInf
     in6_addr bytes{};
     std::string_view scope;
     if (!parseIPv6(host, bytes, scope))
-        throw InvalidAddressError(std::string(host), "not an IPv6 address");
+        refuseHost(host, "this is not an IPv6 address; write one such as ::1 or 2001:db8::1");
     host_ = textOf(bytes);
     if (scope.empty())
         return;
@@ -109,7 +138,7 @@ IPv6Address::IPv6Address(std::string_view host, Port port, std::uint32_t flowInf
     if (!parseNumber(scope, number))
         number = if_nametoindex(std::string(scope).c_str());
     if (number == 0 || number > 0xffffffffUL)
-        throw InvalidAddressError(std::string(host), "there is no such network interface");
+        refuseHost(host, "this computer has no network interface " + std::string(scope));
     scopeID_ = static_cast<std::uint32_t>(number);
 }
 
@@ -122,8 +151,7 @@ UNIXAddress::UNIXAddress(std::string_view path) : path_(path) {
 
 HostnameAddress::HostnameAddress(std::string_view hostname, Port port)
     : hostname_(hostname), port_(port.number()) {
-    if (hostname.empty() || hostname.size() > 1024 || hostname.find('\0') != hostname.npos)
-        throw InvalidAddressError(std::string(hostname.substr(0, 64)), "not the name of a host");
+    checkHostname(hostname);
 }
 
 Address Address::of(std::string_view host, Port port) {
@@ -260,7 +288,7 @@ SocketAddress::SocketAddress(const Address& address) : SocketAddress() {
         length = static_cast<std::uint32_t>(offsetof(sockaddr_un, sun_path) + path.size() + terminator);
         std::memcpy(room_, &un, length);
     } else {
-        throw InvalidAddressError(address.text(), "a numeric address is needed here");
+        throw InvalidAddressError(address.text(), "a numeric address such as 127.0.0.1 or ::1 is needed here");
     }
 }
 

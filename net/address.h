@@ -55,7 +55,7 @@ private:
 
 class BINE_EXPORT IPv6Address {
 public:
-    /// "::1", "fe80::1%eth0" or "fe80::1%2" (a scope in the text overrides scopeID); throws
+    /// "::1", "[::1]", "fe80::1%eth0" or "fe80::1%2" (a scope in the text overrides scopeID); throws
     /// InvalidAddressError.
     IPv6Address(std::string_view host, Port port, std::uint32_t flowInfo = 0, std::uint32_t scopeID = 0);
     /// Without the scope.
@@ -89,6 +89,7 @@ private:
 /// A name that has not been resolved.
 class BINE_EXPORT HostnameAddress {
 public:
+    /// At most 1024 bytes, without NUL, colon and brackets; else throws InvalidAddressError.
     HostnameAddress(std::string_view hostname, Port port);
     const std::string& hostname() const noexcept { return hostname_; }
     std::uint16_t port() const noexcept { return port_; }
@@ -108,7 +109,8 @@ public:
     Address(IPv6Address address) : value_(std::move(address)) {}
     Address(UNIXAddress address) : value_(std::move(address)) {}
     Address(HostnameAddress address) : value_(std::move(address)) {}
-    /// An IP literal becomes that kind of address, anything else a HostnameAddress.
+    /// An IP literal becomes that kind of address, anything else a HostnameAddress. An IPv6 literal may stand
+    /// in brackets: "[::1]". Throws InvalidAddressError, whose text says what to write instead.
     static Address of(std::string_view host, Port port);
 
     AddressKind kind() const noexcept { return static_cast<AddressKind>(value_.index()); }
@@ -158,7 +160,7 @@ BINE_EXPORT Address addressFromSockaddr(const sockaddr* data, std::size_t length
 /// say.
 BINE_EXPORT SocketAddress socketName(int fd, bool peer) noexcept;
 BINE_EXPORT Address socketAddress(int fd, bool peer);
-/// Whether the text is an IPv4 or IPv6 literal (with or without a scope).
+/// Whether the text is an IPv4 or IPv6 literal, the latter with or without a scope or brackets.
 BINE_EXPORT bool isAddressLiteral(std::string_view host) noexcept;
 
 } // namespace detail

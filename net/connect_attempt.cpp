@@ -7,6 +7,9 @@
 
 namespace bine::inline v0::detail {
 
+// A name server may give thousands; more than these would get no time worth having.
+constexpr std::size_t mostAddresses = 32;
+
 ConnectAttempt::ConnectAttempt(std::shared_ptr<Room> room, Address destination, StreamOptions options)
     : room_(room), destination_(std::move(destination)), options_(std::move(options)) {}
 
@@ -21,8 +24,9 @@ Deferred<std::shared_ptr<Transport>> ConnectAttempt::start(Duration timeout) {
     });
     auto result = answer_->deferred();
     room->add(self);
-    deadline_ = room->reactor().callLater(
-        timeout, [self] { self->fail(ConnectTimeoutError(self->destination_.text())); });
+    timeout_ = timeout;
+    started_ = room->reactor().now();
+    deadline_ = room->reactor().callLater(timeout, [self] { self->deadlinePassed(); });
     begin_ = room->reactor().callLater(Duration::zero(), [self] { self->begin(); });
     return result;
 }
@@ -43,6 +47,8 @@ void ConnectAttempt::begin() {
 void ConnectAttempt::resolved(std::vector<Address> addresses) {
     if (!answer_)
         return;
+    if (addresses.size() > mostAddresses)
+        addresses.resize(mostAddresses);
     for (Address& address : addresses)
         address = address.withPort(destination_.port());
     std::reverse(addresses.begin(), addresses.end());
@@ -55,19 +61,82 @@ void ConnectAttempt::tryNext() {
     if (!room || !answer_)
         return;
     if (addresses_.empty())
-        return fail(lastError_ ? *lastError_
-                               : Failure(DNSLookupError(destination_.host(), "it has no address", false)));
-    const Address next = std::move(addresses_.back());
+        return fail(failed_.empty() ? Failure(DNSLookupError(destination_.host(), "it has no address", false))
+                                    : allFailed(Duration::zero()));
+    current_ = std::move(addresses_.back());
     addresses_.pop_back();
-    auto connecting = networkOf(room->reactor())->connectStream(next, options_);
-    step_ = connecting.ref();
+    currentStarted_ = room->reactor().now();
+    const auto self = shared_from_this();
+    if (!addresses_.empty()) {
+        const Duration left = (std::max)(started_ + timeout_ - currentStarted_, Duration::zero());
+        share_ = room->reactor().callLater(left / static_cast<Duration::rep>(addresses_.size() + 1),
+                                           [self] { self->shareIsOver(); });
+    }
+    // After this one failed or was given up, its number is another one.
+    const std::size_t number = failed_.size();
+    auto connecting = networkOf(room->reactor())->connectStream(*current_, options_);
+    DeferredRef step = connecting.ref();
+    // The network may have run a loop meanwhile, in which this address's share, or everything, came to its end.
+    const bool givenUp = !answer_ || failed_.size() != number;
+    if (!givenUp)
+        step_ = step;
     std::move(connecting)
-        .addCallbacks([self = shared_from_this()](
-                          std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
-                      [self = shared_from_this()](const Failure& reason) {
-                          self->lastError_ = std::make_unique<Failure>(reason);
-                          self->tryNext();
-                      });
+        .addCallbacks(
+            [self, number](std::shared_ptr<Transport> transport) {
+                if (self->failed_.size() == number)
+                    self->connected(std::move(transport));
+            },
+            [self, number](const Failure& reason) {
+                if (self->failed_.size() == number)
+                    self->addressFailed(reason);
+            });
+    if (givenUp)
+        step.cancel();
+}
+
+void ConnectAttempt::addressFailed(const Failure& reason) {
+    if (!answer_)
+        return;
+    if (share_.active())
+        share_.cancel();
+    failed_.emplace_back(*std::exchange(current_, std::nullopt), reason);
+    tryNext();
+}
+
+void ConnectAttempt::shareIsOver() {
+    const auto self = shared_from_this();
+    DeferredRef step = step_;
+    failed_.emplace_back(*current_, timedOut(*current_));
+    current_.reset();
+    step.cancel(); // its CancelledError finds that this address is given up
+    tryNext();
+}
+
+void ConnectAttempt::deadlinePassed() {
+    using During = ConnectTimeoutError::During;
+    if (current_)
+        failed_.emplace_back(*current_, timedOut(*current_));
+    if (!failed_.empty())
+        return fail(allFailed(timeout_));
+    const bool named = destination_.kind() == AddressKind::hostname;
+    fail(ConnectTimeoutError(destination_.text(), timeout_, {}, named ? During::lookup : During::connecting));
+}
+
+Failure ConnectAttempt::allFailed(Duration duration) {
+    // How long it took tells something if one of them did not answer.
+    const bool waited = std::any_of(failed_.begin(), failed_.end(), [](const FailedAddress& each) {
+        return each.reason.check<ConnectTimeoutError>() || each.reason.check<TCPTimedOutError>();
+    });
+    const auto room = room_.lock();
+    if (duration == Duration::zero() && waited && room)
+        duration = room->reactor().now() - started_;
+    return connectFailure(destination_.text(), std::move(failed_), duration);
+}
+
+Failure ConnectAttempt::timedOut(const Address& address) const {
+    const auto room = room_.lock();
+    return ConnectTimeoutError(address.text(),
+                               room ? room->reactor().now() - currentStarted_ : Duration::zero());
 }
 
 void ConnectAttempt::connected(std::shared_ptr<Transport> transport) {
@@ -98,6 +167,8 @@ bool ConnectAttempt::leave() noexcept {
         begin_.cancel();
     if (deadline_.active())
         deadline_.cancel();
+    if (share_.active())
+        share_.cancel();
     if (const auto room = room_.lock())
         room->remove(*this);
     return true;

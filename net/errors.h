@@ -3,34 +3,74 @@
 // spelling.
 //
 // what() is for logs and names addresses and system errors; userMessage() is a sentence a person can act on;
-// isTransient() says whether trying again later makes sense. Any thread.
+// isTransient() says whether trying again later makes sense. Both texts, and destination(), show control
+// characters, bidirectional overrides and bytes that are not UTF-8 as \n, \x1b, \u202e. Any thread.
 
+#include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "bine/defer/clock.h"
 #include "bine/defer/errors.h"
 #include "bine/defer/failure.h"
 #include "bine/log/export.h"
+#include "bine/net/address.h"
 #include "bine/reactors/errors.h"
 
 namespace bine::inline v0 {
 
 // --- Connecting.
 
-/// A connection could not be made. `destination` is what was asked for, as text; osError() is the errno, or
-/// 0.
+/// One address of a name, and why connecting to it failed.
+class BINE_EXPORT FailedAddress {
+public:
+    FailedAddress(Address tried, Failure why);
+    FailedAddress(const FailedAddress&);
+    FailedAddress(FailedAddress&&) noexcept;
+    FailedAddress& operator=(const FailedAddress&);
+    FailedAddress& operator=(FailedAddress&&) noexcept;
+    ~FailedAddress();
+    Address address;
+    Failure reason;
+};
+
+/// A connection could not be made. The text names the host and port of the call, and each address that was
+/// tried with its reason: "connecting to example.org port 80 failed after 30 s: 192.0.2.1: timed out;
+/// 2001:db8::1: network is unreachable (ENETUNREACH)".
 class BINE_EXPORT ConnectError : public Error {
 public:
     ConnectError(std::string destination, int osError, std::string why = {});
+    /// `duration`: how long the attempt took; zero leaves it out of the text.
+    ConnectError(std::string destination, int osError, std::vector<FailedAddress> addresses,
+                 Duration duration = Duration::zero());
     ~ConnectError() override;
+    /// The errno, or 0.
     int osError() const noexcept { return osError_; }
+    /// The host and port of the call, a name as a name: "example.org:80", "[::1]:80".
     const std::string& destination() const noexcept { return destination_; }
+    /// The addresses that were tried, in that order. Empty if none was, or if this is about a single address
+    /// of another error's list.
+    const std::vector<FailedAddress>& addresses() const noexcept;
+    /// Why, without the destination: "timed out".
+    const std::string& why() const noexcept { return why_; }
+    /// How long the attempt took, or zero.
+    Duration duration() const noexcept { return duration_; }
     std::string userMessage() const override;
     bool isTransient() const override;
     std::string phase() const override;
 
 private:
+    friend class ConnectTimeoutError;
+    friend class UserError;
+    ConnectError(std::string destination, int osError, std::string why,
+                 std::vector<FailedAddress>&& addresses, Duration duration);
+
     std::string destination_;
+    std::string why_;
     int osError_;
+    Duration duration_;
+    std::shared_ptr<const std::vector<FailedAddress>> addresses_; // null if empty
 };
 
 /// The socket could not be made or not be bound to the address asked for.
@@ -87,15 +127,29 @@ public:
     explicit UserError(std::string destination, std::string why = {});
     ~UserError() override;
     std::string userMessage() const override;
+
+private:
+    friend class ConnectTimeoutError;
+    UserError(const std::string& destination, std::string why, std::vector<FailedAddress>&& addresses,
+              Duration duration);
 };
 
-/// The attempt, name resolution included, took longer than its timeout.
+/// The attempt, name resolution included, took longer than its timeout. duration() is that timeout, or the
+/// share of it that one of several addresses had. phase() is "resolve" if the name was still being looked
+/// up.
 class BINE_EXPORT ConnectTimeoutError : public UserError {
 public:
-    explicit ConnectTimeoutError(std::string destination);
+    enum class During { lookup, connecting };
+    explicit ConnectTimeoutError(std::string destination, Duration duration = Duration::zero(),
+                                 std::vector<FailedAddress> addresses = {},
+                                 During during = During::connecting);
     ~ConnectTimeoutError() override;
     std::string userMessage() const override;
     bool isTransient() const override;
+    std::string phase() const override;
+
+private:
+    During during_;
 };
 
 /// The Deferred of a connection attempt was cancelled.
@@ -110,7 +164,7 @@ private:
     std::string destination_;
 };
 
-/// A name has no address, or nobody could be asked.
+/// A name has no address, or no name server could be asked. name() is the name of the call, unescaped.
 class BINE_EXPORT DNSLookupError : public Error {
 public:
     DNSLookupError(std::string name, std::string why, bool transient);
@@ -140,7 +194,7 @@ public:
 };
 
 /// An address is malformed, or of a kind that does not fit here. Thrown by constructors and by calls that
-/// take addresses.
+/// take addresses. address() is the argument, unescaped; the texts say what to write instead.
 class BINE_EXPORT InvalidAddressError : public Error {
 public:
     InvalidAddressError(std::string address, std::string why);
@@ -150,6 +204,7 @@ public:
 
 private:
     std::string address_;
+    std::string why_;
 };
 
 class BINE_EXPORT UnsupportedAddressFamily : public Error {
@@ -202,6 +257,12 @@ public:
 namespace detail {
 /// The error that fits an errno of connect(2).
 BINE_EXPORT Failure connectFailure(std::string destination, int osError);
+/// The error of an attempt all of whose addresses failed. Its type is that of the most telling failure:
+/// refused, then timed out, then any other, then no route. REQUIRES: at least one address.
+BINE_EXPORT Failure connectFailure(std::string destination, std::vector<FailedAddress> addresses,
+                                   Duration duration);
+/// "250 ms", "1 second", "30 seconds": for people.
+BINE_EXPORT std::string durationText(Duration duration);
 } // namespace detail
 
 } // namespace bine::inline v0

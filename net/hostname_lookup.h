@@ -1,11 +1,12 @@
 #pragma once
 // Looking up names with getaddrinfo, which blocks: on threads of its own, never the application's pool.
-// Internal.
+// Internal; any thread.
 //
-// At most eight threads per process, made on demand, detached: one that is stuck in the C library never keeps
-// a program from ending.
+// Eight threads per process, made on demand and gone when idle. A thread that is stuck in the C library is
+// replaced: at once when its lookup is abandoned, else when lookups have waited for 200 ms while none was taken
+// up. There are never more than 64; when all of them are stuck, lookups fail until one comes back. Threads are
+// detached and block all signals: one that is stuck never keeps a program from ending.
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,9 +23,12 @@ struct LookupAnswer {
     bool transient = false;
 };
 
-/// Calls done(answer) on a thread of the lookup's, or drops it if `cancelled` was set before its turn came.
-/// Any thread.
-void lookUpHostname(std::string name, std::shared_ptr<std::atomic<bool>> cancelled,
-                    Function<void(LookupAnswer)> done);
+class HostnameLookup;
+
+/// Calls done(answer), on a thread of the lookups or, if it is refused, before this returns.
+std::shared_ptr<HostnameLookup> lookUpHostname(std::string name, Function<void(LookupAnswer)> done);
+
+/// Drops a lookup: done() is not called any more, unless it is being called right now.
+void abandonLookup(const std::shared_ptr<HostnameLookup>& lookup) noexcept;
 
 } // namespace bine::inline v0::detail

@@ -157,24 +157,27 @@ bool isIp(const Address& address) {
 /// The lookups that are under way; touched on the reactor's thread only, reached from others through the
 /// mailbox.
 struct KernelNetwork::Lookups {
+    using Answer = Resolver<std::vector<Address>>;
     struct Entry {
         std::string name;
-        std::shared_ptr<std::atomic<bool>> cancelled;
-        std::unique_ptr<Resolver<std::vector<Address>>> answer;
+        std::shared_ptr<HostnameLookup> lookup; // null before it has begun
+        std::unique_ptr<Answer> answer;
     };
     std::map<std::uint64_t, Entry> entries;
     std::uint64_t next = 0;
 
+    /// Called by the Resolver, which has to outlive the call: it is kept until the next one is cancelled.
     void cancel(std::uint64_t id) {
         const auto found = entries.find(id);
         if (found == entries.end())
             return;
-        found->second.cancelled->store(true);
-        cancelled.push_back(std::move(found->second)); // its Resolver lives on until the cancellation is over
+        if (found->second.lookup)
+            abandonLookup(found->second.lookup);
+        cancelled = std::move(found->second.answer);
         entries.erase(found);
     }
     void answered(std::uint64_t id, const LookupAnswer& found) {
-        cancelled.clear();
+        cancelled.reset();
         const auto place = entries.find(id);
         if (place == entries.end())
             return;
@@ -192,7 +195,7 @@ struct KernelNetwork::Lookups {
         }
         entry.answer->callback(std::move(addresses));
     }
-    std::vector<Entry> cancelled;
+    std::unique_ptr<Answer> cancelled;
 };
 
 KernelNetwork::KernelNetwork(ReactorCore& core) : core_(&core), lookups_(std::make_shared<Lookups>()) {
@@ -201,7 +204,8 @@ KernelNetwork::KernelNetwork(ReactorCore& core) : core_(&core), lookups_(std::ma
 
 KernelNetwork::~KernelNetwork() {
     for (auto& [id, entry] : lookups_->entries)
-        entry.cancelled->store(true);
+        if (entry.lookup)
+            abandonLookup(entry.lookup);
     core_->unref();
 }
 
@@ -211,7 +215,7 @@ Deferred<std::shared_ptr<Transport>> KernelNetwork::connectStream(const Address&
     if (!core_->reactor())
         return bine::fail<Made>(ConnectError(address.text(), 0, "the reactor is gone"));
     if (!isIp(address))
-        return bine::fail<Made>(InvalidAddressError(address.text(), "a numeric address is needed here"));
+        return bine::fail<Made>(InvalidAddressError(address.text(), "a numeric address such as 127.0.0.1 or ::1 is needed here"));
     const SocketAddress target(address);
     Holder fd(::socket(target.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (fd.get() < 0)
@@ -219,7 +223,7 @@ Deferred<std::shared_ptr<Transport>> KernelNetwork::connectStream(const Address&
     if (options.bindAddress()) {
         if (!isIp(*options.bindAddress()))
             return bine::fail<Made>(
-                InvalidAddressError(options.bindAddress()->text(), "a numeric address is needed here"));
+                InvalidAddressError(options.bindAddress()->text(), "a numeric address such as 127.0.0.1 or ::1 is needed here"));
         const SocketAddress own(*options.bindAddress());
         if (::bind(fd.get(), own.data(), own.length) != 0)
             return bine::fail<Made>(ConnectBindError(address.text(), errno));
@@ -241,7 +245,7 @@ KernelNetwork::listenStream(const Address& address, int backlog,
     if (!core_->reactor())
         throw Error("listening on " + address.text() + ": the reactor is gone");
     if (!isIp(address))
-        throw InvalidAddressError(address.text(), "a numeric address is needed to listen on");
+        throw InvalidAddressError(address.text(), "a numeric address such as 127.0.0.1 or ::1 is needed to listen on");
     const SocketAddress own(address);
     const auto refuse = [&](int error) { return CannotListenError(address.host(), address.port(), error); };
     Holder fd(::socket(own.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -269,15 +273,14 @@ Deferred<std::vector<Address>> KernelNetwork::resolve(const std::string& name) {
     std::weak_ptr<Lookups> weak = lookups_;
     Lookups::Entry& entry = lookups_->entries[id];
     entry.name = name;
-    entry.cancelled = std::make_shared<std::atomic<bool>>(false);
     entry.answer = std::make_unique<Resolver<Found>>([weak, id](Resolver<Found>&) {
         if (const auto lookups = weak.lock())
             lookups->cancel(id);
     });
     auto result = entry.answer->deferred();
-    // The worker holds the mailbox and a weak pointer, nothing of the loop's thread: a late answer finds
-    // nobody.
-    lookUpHostname(name, entry.cancelled, [weak, id, mailbox = core_->mailbox()](LookupAnswer answer) {
+    // The worker holds the mailbox and a weak pointer, nothing of the loop's thread: a late answer finds no
+    // entry. A refusal comes through the mailbox too, in a later turn.
+    entry.lookup = lookUpHostname(name, [weak, id, mailbox = core_->mailbox()](LookupAnswer answer) {
         mailbox->post([weak, id, answer = std::move(answer)] {
             if (const auto lookups = weak.lock())
                 lookups->answered(id, answer);

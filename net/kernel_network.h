@@ -1,7 +1,6 @@
 #pragma once
 // KernelNetwork: the Network of reactors that have descriptors. Internal; reactor's thread.
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
