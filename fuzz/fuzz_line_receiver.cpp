@@ -47,8 +47,8 @@ public:
         setLineMode(copy.size() % 2 == 0 ? data.substr(mine.size()) : std::string_view(copy));
     }
     void lineLengthExceeded(std::string_view bytes) override {
-        heard += "!";
-        LineReceiver::lineLengthExceeded(bytes);
+        heard += "!" + std::string(bytes) + "!";
+        if (maxLength() % 2 == 0) LineReceiver::lineLengthExceeded(bytes);
     }
     std::string heard;
 

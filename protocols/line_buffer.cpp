@@ -1,5 +1,6 @@
 #include "bine/protocols/line_buffer.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -53,21 +54,38 @@ void LineBuffer::close() {
 
 LineBuffer::Found LineBuffer::next(std::string_view delimiter, std::size_t maximum, std::string_view& line) {
     const std::size_t overlap = delimiter.size() - 1;
+    if (skipping_ && !skipToDelimiter(delimiter)) return Found::nothing;
     const std::size_t end = rest_.find(delimiter, searched_ > overlap ? searched_ - overlap : 0);
-    if (end == std::string_view::npos) {
-        searched_ = rest_.size();
-        if (rest_.size() < delimiter.size() || rest_.size() - delimiter.size() < maximum) return Found::nothing;
-        line = takeAll();
+    const bool found = end != std::string_view::npos;
+    if (found ? end > maximum : rest_.size() >= delimiter.size() && rest_.size() - delimiter.size() >= maximum) {
+        // One byte more than allowed is certainly there, and is not of the delimiter.
+        line = rest_.substr(0, maximum + 1);
+        rest_.remove_prefix(maximum + 1);
+        searched_ = 0;
+        skipping_ = true;
         return Found::tooLong;
     }
-    if (end > maximum) {
-        line = takeAll();
-        return Found::tooLong;
+    if (!found) {
+        searched_ = rest_.size();
+        return Found::nothing;
     }
     line = rest_.substr(0, end);
     rest_.remove_prefix(end + delimiter.size());
     searched_ = 0;
     return Found::line;
+}
+
+bool LineBuffer::skipToDelimiter(std::string_view delimiter) {
+    const std::size_t end = rest_.find(delimiter);
+    searched_ = 0;
+    if (end == std::string_view::npos) {
+        // Its last bytes may begin a delimiter.
+        rest_.remove_prefix(rest_.size() - (std::min)(rest_.size(), delimiter.size() - 1));
+        return false;
+    }
+    rest_.remove_prefix(end + delimiter.size());
+    skipping_ = false;
+    return true;
 }
 
 std::string_view LineBuffer::takeAll() {
@@ -93,6 +111,7 @@ std::string LineBuffer::clear() {
     else
         all = std::exchange(kept_, {}).substr(std::exchange(offset_, 0));
     searched_ = 0;
+    skipping_ = false;
     return all;
 }
 

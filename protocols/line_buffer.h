@@ -22,9 +22,11 @@ public:
     void close();
     bool isOpen() const noexcept { return open_; }
 
-    /// The next line without its delimiter. A line longer than `maximum` bytes, or more than that without a delimiter, is tooLong: then `line` is all there is, and it
-    /// is taken. The view is valid until close(). REQUIRES: open, a delimiter.
+    /// The next line without its delimiter. A line longer than `maximum` bytes is tooLong as soon as that is certain: then `line` is its first
+    /// `maximum` + 1 bytes, and the rest of it is skipped, its delimiter too. The view is valid until close(). REQUIRES: open, a delimiter.
     Found next(std::string_view delimiter, std::size_t maximum, std::string_view& line);
+    /// What follows is not the rest of a line that was tooLong.
+    void endSkipping() noexcept { skipping_ = false; }
     /// All there is, as next().
     std::string_view takeAll();
     /// More bytes, behind all others. What is the end of takeAll() returns there without a copy.
@@ -39,6 +41,8 @@ public:
     void searchAgain() noexcept { searched_ = 0; }
 
 private:
+    bool skipToDelimiter(std::string_view delimiter);
+
     std::string kept_;          // not open: what is kept, from offset_ on
     std::string late_;          // open: appended meanwhile
     std::size_t offset_ = 0;
@@ -47,6 +51,7 @@ private:
     std::string_view taken_;    // the last takeAll()
     bool borrowed_ = false;
     bool open_ = false;
+    bool skipping_ = false;     // in a line that was tooLong
 };
 
 }  // namespace bine::inline v0::detail

@@ -69,7 +69,10 @@ void LineReceiver::rawDataReceived(std::string_view) {
     throw std::logic_error(logPrefix() + " went into raw mode and has no rawDataReceived()");
 }
 
-void LineReceiver::setRawMode() { lineMode_ = false; }
+void LineReceiver::setRawMode() {
+    lineMode_ = false;
+    buffer_.endSkipping();
+}
 
 void LineReceiver::setLineMode(std::string_view rest) {
     lineMode_ = true;

@@ -20,8 +20,8 @@ class BINE_EXPORT LineOnlyReceiver : public Protocol {
 public:
     /// A line, without its delimiter; valid during the call.
     virtual void lineReceived(std::string_view line) = 0;
-    /// A line of more than maxLength() bytes, or so many without a delimiter. `bytes` is all that has arrived of it and behind it, gone after this call. Closes the connection
-    /// unless overridden.
+    /// A line is longer than maxLength(). `bytes` is its first maxLength() + 1 bytes, however the stream is cut. Closes the connection unless overridden. An override that
+    /// does not close gets the next line next: the rest of this one is skipped, unless setRawMode() is called here, which gets it.
     virtual void lineLengthExceeded(std::string_view bytes);
 
     /// Writes the line and the delimiter.

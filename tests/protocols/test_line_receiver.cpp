@@ -13,7 +13,7 @@ using namespace bine;
 
 namespace {
 
-/// Writes down what it hears: "[line]", "(raw)", "!bytes too many!", "#Reason".
+/// Writes down what it hears: "[line]", "(raw)", "!bytes of a line that is too long!", "#Reason".
 class Recorder : public LineReceiver {
 public:
     void lineReceived(std::string_view line) override {
@@ -25,13 +25,15 @@ public:
         if (onRaw) onRaw(data);
     }
     void lineLengthExceeded(std::string_view bytes) override {
-        heard += "!" + std::to_string(bytes.size()) + "!";
+        heard += "!" + std::string(bytes) + "!";
+        if (onTooLong) onTooLong();
         if (closeWhenTooLong) LineReceiver::lineLengthExceeded(bytes);
     }
     void connectionLost(const Failure& reason) override { heard += "#" + reason.typeName().substr(reason.typeName().rfind(':') + 1); }
 
     std::string heard;
     std::function<void(std::string_view)> onLine, onRaw;
+    std::function<void()> onTooLong;
     bool closeWhenTooLong = true;
 };
 
@@ -126,7 +128,7 @@ private Q_SLOTS:
         Connected<> c;
         c.protocol->setMaxLength(5);
         c.feed("123456\r\nnext\r\n");
-        QCOMPARE(c.heard(), std::string("!14!"));
+        QCOMPARE(c.heard(), std::string("!123456!"));
         QVERIFY(c.transport->closing());
     }
     void aLineTooLongIsNoticedBeforeItEnds() {
@@ -135,7 +137,7 @@ private Q_SLOTS:
         c.feed("123456");
         QCOMPARE(c.heard(), std::string());
         c.feed("7");
-        QCOMPARE(c.heard(), std::string("!7!"));
+        QCOMPARE(c.heard(), std::string("!123456!"));
         QVERIFY(c.transport->closing());
     }
     void lineOnlyReceiverHasTheSameLimit() {
@@ -145,13 +147,59 @@ private Q_SLOTS:
         QCOMPARE(c.heard(), std::string("[12345]"));
         QVERIFY(c.transport->closing());
     }
-    void whoOverridesLineLengthExceededMayGoOn() {
-        Connected<> c;
-        c.protocol->setMaxLength(5);
-        c.protocol->closeWhenTooLong = false;
-        c.feed("1234567");
-        c.feed("x\r\nok\r\n");
-        QCOMPARE(c.heard(), std::string("!7![x][ok]"));
+    void anOverrideThatGoesOnGetsTheNextLine() {
+        const auto prepare = [](Recorder& r) {
+            r.setMaxLength(5);
+            r.closeWhenTooLong = false;
+        };
+        QCOMPARE(heardInAllPieces<Recorder>("12345\r\n123456\r\nok\r\n1234567890\rx\r\r\n12345\r\n", prepare),
+                 std::string("[12345]!123456![ok]!123456![12345]"));
+        QCOMPARE(heardInAllPieces<Recorder>("12345\rx\r\nok\r\n", prepare), std::string("!12345\r![ok]"));
+        QCOMPARE(heardInAllPieces<Recorder>("12345\r\n" + std::string(100, 'x') + "\r\n\r\n", prepare), std::string("[12345]!xxxxxx![]"));
+        QCOMPARE(heardInAllPieces<Recorder>("a\r\n\r\n", [](Recorder& r) {
+                     r.setMaxLength(0);
+                     r.closeWhenTooLong = false;
+                 }),
+                 std::string("!a![]"));
+        QCOMPARE(heardInAllPieces<Recorder>("ababxabababab--x--", [](Recorder& r) {
+                     r.setMaxLength(3);
+                     r.closeWhenTooLong = false;
+                     r.setDelimiter("--");
+                 }),
+                 std::string("!abab![x]"));
+    }
+    void aLineTooLongClosesTheSameHoweverItIsCut() {
+        QCOMPARE(heardInAllPieces<Recorder>("ok\r\n123456\r\nnext\r\n", [](Recorder& r) { r.setMaxLength(5); }), std::string("[ok]!123456!"));
+    }
+    void rawModeGetsTheRestOfALineTooLong() {
+        std::string raw;
+        const auto prepare = [&raw](Recorder& r) {
+            raw.clear();
+            r.setMaxLength(5);
+            r.closeWhenTooLong = false;
+            r.onTooLong = [&r] { r.setRawMode(); };
+            r.onRaw = [&](std::string_view data) {
+                r.heard.resize(r.heard.size() - data.size() - 2);  // how it is cut is not part of what is compared
+                const auto end = data.find('.');
+                raw += data.substr(0, end);
+                if (end == std::string_view::npos) return;
+                r.heard += "(" + std::exchange(raw, {}) + ")";
+                r.setLineMode(data.substr(end + 1));
+            };
+        };
+        QCOMPARE(heardInAllPieces<Recorder>("1234567\r\n89.ok\r\n123456x.no\r\n", prepare), std::string("!123456!(7\r\n89)[ok]!123456!(x)[no]"));
+    }
+    void aPauseInALineTooLongChangesNothing() {
+        const std::string stream = "1234567890\r\nok\r\n123456\r\nok\r\n";
+        for (std::size_t chunk = 1; chunk <= stream.size(); ++chunk) {
+            Connected<> c;
+            c.protocol->setMaxLength(5);
+            c.protocol->closeWhenTooLong = false;
+            c.protocol->onTooLong = [&] { c.protocol->pauseProducing(); };
+            c.transport->feed(stream, chunk);
+            for (int i = 0; i < 6; ++i) c.protocol->resumeProducing();
+            QCOMPARE(c.heard(), std::string("!123456![ok]!123456![ok]"));
+        }
     }
 
     // --- Modes
