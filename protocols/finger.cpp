@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "bine/log/format.h"
 #include "bine/net/errors.h"
 #include "bine/net/tcp.h"
 #include "bine/reactors/reactor.h"
@@ -11,12 +12,6 @@
 namespace bine::inline v0 {
 
 namespace {
-
-std::string inSeconds(Duration time) {
-    const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(time).count();
-    if (milliseconds < 1000) return std::to_string(milliseconds) + " ms";
-    return std::to_string(milliseconds / 1000) + (milliseconds < 2000 ? " second" : " seconds");
-}
 
 std::string inBytes(std::size_t bytes) {
     return bytes >= 1024 && bytes % 1024 == 0 ? std::to_string(bytes / 1024) + " KiB" : std::to_string(bytes) + " bytes";
@@ -50,7 +45,7 @@ Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions 
 
 FingerClient::FingerClient(Clock& clock, FingerQuery query, FingerOptions options)
     : clock_(clock), query_(std::move(query)), options_(options), started_(clock.now()),
-      text_(options.maximum()), answer_([this](Resolver<FingerAnswer>&) { transport().abortConnection(); }) {}
+      answer_([this](Resolver<FingerAnswer>&) { transport().abortConnection(); }) {}
 
 FingerClient::~FingerClient() = default;
 
@@ -61,36 +56,43 @@ void FingerClient::connectionMade() {
 }
 
 void FingerClient::dataReceived(std::string_view data) {
-    if (!text_.append(data)) cutShort("The answer was cut after " + inBytes(options_.maximum()) + ".");
+    const std::size_t fitting = (std::min)(data.size(), options_.maximum() - received_.size());
+    received_.append(data.substr(0, fitting));
+    if (fitting < data.size()) cutShort(tooLong());
 }
 
 void FingerClient::connectionLost(const Failure& reason) {
     if (answer_.called()) return;
-    text_.finish();
     if (reason.check<ConnectionDone>())
-        succeedWith("");
-    else if (!text_.text().empty())
-        succeedWith("The connection broke before the end of the answer.");
+        succeedWith("", false);
+    else if (!received_.empty())
+        succeedWith("The connection broke before the end of the answer.", true);
     else
         answer_.errback(reason);
 }
 
 void FingerClient::deadlinePassed() {
-    if (!text_.text().empty()) {
-        cutShort("The rest of the answer did not come within " + inSeconds(options_.timeout()) + ".");
+    if (!received_.empty()) {
+        cutShort("The rest of the answer did not come within " + detail::durationText(options_.timeout()) + ".");
         return;
     }
     const auto self = shared_from_this();
     transport().abortConnection();
-    if (!answer_.called()) answer_.errback(TimeoutError(query_.host() + " did not answer within " + inSeconds(options_.timeout())));
+    if (!answer_.called()) answer_.errback(TimeoutError(detail::escaped(query_.host(), 300) + " did not answer within " + detail::durationText(options_.timeout()), options_.timeout()));
 }
 
 void FingerClient::cutShort(std::string notice) {
     const auto self = shared_from_this();
     transport().abortConnection();
-    if (!answer_.called()) succeedWith(std::move(notice));
+    if (!answer_.called()) succeedWith(std::move(notice), true);
 }
 
-void FingerClient::succeedWith(std::string notice) { answer_.callback(FingerAnswer(text_.take(), std::move(notice))); }
+void FingerClient::succeedWith(std::string notice, bool cutOff) {
+    PlainText text = plainTextOrLatin1(std::exchange(received_, {}), cutOff, options_.maximum());
+    if (text.full()) notice = tooLong();
+    answer_.callback(FingerAnswer(text.take(), std::move(notice)));
+}
+
+std::string FingerClient::tooLong() const { return "The answer was cut after " + inBytes(options_.maximum()) + "."; }
 
 }  // namespace bine::inline v0

@@ -2,9 +2,10 @@
 // Finger (RFC 1288), the asking side: what does a host say about a user?
 //
 //     std::string answer = co_await bine::finger(reactor, "alice@localhost:7979");
+//     std::string plan = co_await bine::finger(reactor, "finger://localhost:7979/alice");
 //
-// Reactor's thread. A question costs one connection and at most FingerOptions::maximum() bytes; it ends within its deadline. What a server sends is
-// PlainText before anybody sees it (RFC 1288, section 3.3.1). The answering side is finger_server.h.
+// Reactor's thread. A question costs one connection and at most FingerOptions::maximum() bytes; it ends within its deadline. The answer of a server
+// is made PlainText (RFC 1288, section 3.3.1): UTF-8, or Latin-1 as a whole where it is not valid UTF-8; see plainTextOrLatin1(). The answering side is finger_server.h.
 
 #include <chrono>
 #include <cstddef>
@@ -32,7 +33,7 @@ public:
     }
     /// For the whole question, name resolution included: 30 s unless set. Throws std::invalid_argument unless positive.
     FingerOptions& timeout(Delay timeout);
-    /// The answer is cut after so many bytes: 64 KiB unless set.
+    /// The answer is cut after so many bytes, as received and as text: 64 KiB unless set.
     FingerOptions& maximum(std::size_t bytes) {
         maximum_ = bytes;
         return *this;
@@ -50,14 +51,14 @@ private:
 /// What a host said.
 class BINE_EXPORT FingerAnswer {
 public:
-    FingerAnswer(std::string text, std::string notice = {}) : text(std::move(text)), notice(std::move(notice)) {}
+    FingerAnswer(std::string said, std::string why = {}) : text(std::move(said)), notice(std::move(why)) {}
     std::string text;
     /// A sentence for people if the text is not all of the answer: it was too long, or the connection broke, or the deadline passed before its end.
     std::string notice;
     bool complete() const noexcept { return notice.empty(); }
 };
 
-/// Asks "user@host", "@host", "/W user@host", with or without a port (see FingerQuery). Fails with InvalidFingerQuery, with what connecting fails with
+/// Asks "user@host", "@host", "/W user@host", with or without a port, or "finger://host/user" (see FingerQuery). Fails with InvalidFingerQuery, with what connecting fails with
 /// (ConnectError, DNSLookupError), with TimeoutError, or with ConnectionLost when nothing came. Cancelling aborts the connection.
 BINE_EXPORT Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options = FingerOptions());
 
@@ -81,13 +82,14 @@ public:
 private:
     void deadlinePassed();
     void cutShort(std::string notice);
-    void succeedWith(std::string notice);
+    void succeedWith(std::string notice, bool cutOff);
+    std::string tooLong() const;
 
     Clock& clock_;
     FingerQuery query_;
     FingerOptions options_;
     TimePoint started_;
-    PlainText text_;
+    std::string received_;  // not decoded before the end: a byte there may tell that all of it is Latin-1
     Resolver<FingerAnswer> answer_;
 };
 

@@ -22,6 +22,40 @@ std::string_view trimmed(std::string_view text) {
     return first == std::string_view::npos ? std::string_view() : text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
+constexpr std::string_view linkUsage = "Write finger://host/user, or finger://host to see who is there.";
+
+/// The text behind "finger:", in any case; false if this is no link.
+bool takeScheme(std::string_view& text) {
+    constexpr std::string_view scheme = "finger:";
+    if (text.size() < scheme.size()) return false;
+    for (std::size_t i = 0; i < scheme.size(); ++i)
+        if ((text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]) != scheme[i]) return false;
+    text.remove_prefix(scheme.size());
+    return true;
+}
+
+int hexDigit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+std::string decoded(std::string_view text) {
+    std::string out;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] != '%') {
+            out += text[i];
+            continue;
+        }
+        const int high = i + 2 < text.size() ? hexDigit(text[i + 1]) : -1;
+        const int low = high >= 0 ? hexDigit(text[i + 2]) : -1;
+        if (low < 0) refuse("The % in this link is not followed by two hexadecimal digits.", "Write %25 for a % itself.");
+        out += static_cast<char>(high * 16 + low);
+        i += 2;
+    }
+    return out;
+}
+
 /// Takes "/W" off the front. Anything else that starts with a slash is no query.
 bool takeSwitch(std::string_view& text) {
     if (!text.starts_with('/')) return false;
@@ -75,27 +109,55 @@ Destination split(std::string_view text) {
 }  // namespace
 
 FingerQuery FingerQuery::parse(std::string_view text, Port port) {
-    checkCharacters(text);
+    // Three characters of a link are one byte of the query.
+    if (text.size() > 4 * maximumLength) checkCharacters(text);
     FingerQuery query;
     query.port_ = port.number();
     text = trimmed(text);
     if (text.empty()) refuse("There is nothing to ask.");
     query.verbose_ = takeSwitch(text);
-
+    if (takeScheme(text)) {
+        query.readLink(text);
+        return query;
+    }
+    checkCharacters(text);
     const auto at = text.rfind('@');
     if (at == std::string_view::npos) refuse("There is no host in \"" + std::string(text) + "\".");
     const auto user = trimmed(text.substr(0, at));
     if (user.find('@') != std::string_view::npos)
         refuse("A host is not asked to ask another one for you: that hides who is asking.", "Ask the host that has the user: user@host.");
     query.user_ = user;
+    query.setDestination(trimmed(text.substr(at + 1)));
+    return query;
+}
 
-    const Destination to = split(trimmed(text.substr(at + 1)));
+void FingerQuery::setDestination(std::string_view text) {
+    const Destination to = split(text);
     if (to.host.empty()) refuse("There is no host behind the @.");
     if (to.host.size() > 253 || to.host.find_first_of(" \t/\\<>[]\"") != std::string_view::npos)
         refuse("\"" + std::string(to.host.substr(0, 60)) + "\" is not the name of a host.");
-    query.host_ = to.host;
-    if (to.hasPort) query.port_ = portFrom(to.port, to.host).number();
-    return query;
+    host_ = to.host;
+    if (to.hasPort) port_ = portFrom(to.port, to.host).number();
+}
+
+void FingerQuery::readLink(std::string_view link) {
+    if (!link.starts_with("//")) refuse("There is no host in this link.", linkUsage);
+    link.remove_prefix(2);
+    const auto slash = link.find('/');
+    const std::string destination = decoded(link.substr(0, slash));
+    std::string request = slash == std::string_view::npos ? std::string() : decoded(link.substr(slash + 1));
+    checkCharacters(destination);
+    checkCharacters(request);
+    if (destination.empty() || destination.starts_with(':')) refuse("There is no host in this link.", linkUsage);
+    if (destination.find('@') != std::string::npos) refuse("In a link the user stands behind the host.", linkUsage);
+    if (link.find_first_of("?#") != std::string_view::npos)
+        refuse("A link of this kind has no part behind a ? or #.", "Write %3F for a ?, and %23 for a #.");
+    setDestination(destination);
+    std::string_view user = trimmed(request);
+    if (takeSwitch(user)) verbose_ = true;
+    if (user.find('@') != std::string_view::npos)
+        refuse("A host is not asked to ask another one for you: that hides who is asking.", linkUsage);
+    user_ = user;
 }
 
 FingerQuery FingerQuery::parseLine(std::string_view line) {

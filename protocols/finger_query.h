@@ -2,7 +2,7 @@
 // FingerQuery: who is asked, and about whom (RFC 1288, section 2.3). A value; any thread.
 //
 // People write "user@host", "@host" (who is there?), a port behind the host ("user@host:7979", "@[::1]:7979") and "/W" in front (the long
-// answer). What goes over the wire is a line without the host; see line(). Forwarding, "user@a@b", is refused: it would make `b` ask `a` on
+// answer). Links are read too: "finger://host[:port]/user" (draft-ietf-uri-url-finger). What goes over the wire is a line without the host; see line(). Forwarding, "user@a@b", is refused: it would make `b` ask `a` on
 // behalf of somebody `a` cannot see.
 
 #include <cstdint>
@@ -25,10 +25,10 @@ public:
 class BINE_EXPORT FingerQuery {
 public:
     static constexpr std::uint16_t defaultPort = 79;
-    /// Longer queries are refused.
+    /// Longer queries are refused, links after decoding.
     static constexpr std::size_t maximumLength = 512;
 
-    /// What a person wrote. `port` is used when the text names none. Throws InvalidFingerQuery.
+    /// What a person wrote, or a link. `port` is used when the text names none. Throws InvalidFingerQuery.
     static FingerQuery parse(std::string_view text, Port port = defaultPort);
     /// What a server received, without the end of the line: "", "alice", "/W alice", "alice@elsewhere" (then isForwarding()). Throws InvalidFingerQuery.
     static FingerQuery parseLine(std::string_view line);
@@ -50,6 +50,8 @@ public:
 
 private:
     FingerQuery() = default;
+    void setDestination(std::string_view text);
+    void readLink(std::string_view link);
 
     std::string user_, host_;
     std::uint16_t port_ = defaultPort;

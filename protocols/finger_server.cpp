@@ -1,5 +1,11 @@
 #include "bine/protocols/finger_server.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -28,6 +34,18 @@ std::string asLines(std::string_view text) {
     return lines;
 }
 
+/// What connections of one peer have in common: an IPv4 address, the network of an IPv6 address, or nothing.
+std::string peerKey(const Address& peer) {
+    const auto* six = peer.get<IPv6Address>();
+    if (!six) return peer.get<IPv4Address>() ? peer.host() : std::string();
+    in6_addr bytes{};
+    inet_pton(AF_INET6, six->host().c_str(), &bytes);
+    if (IN6_IS_ADDR_V4MAPPED(&bytes)) return six->host().substr(six->host().rfind(':') + 1);
+    std::fill(std::begin(bytes.s6_addr) + 8, std::end(bytes.s6_addr), std::uint8_t(0));
+    char text[INET6_ADDRSTRLEN];
+    return std::string(inet_ntop(AF_INET6, &bytes, text, sizeof text)) + "/64%" + std::to_string(six->scopeID());
+}
+
 FingerFactory::Lookup inDictionary(std::map<std::string, std::string> users) {
     return [users = std::move(users)](const std::string& user, bool) {
         if (!user.empty()) {
@@ -51,12 +69,16 @@ FingerServerOptions& FingerServerOptions::timeout(Delay timeout) {
 
 class FingerFactory::Connection final : public LineOnlyReceiver {
 public:
-    explicit Connection(std::shared_ptr<FingerFactory> factory) : factory_(std::move(factory)) {
+    Connection(std::shared_ptr<FingerFactory> factory, Peers::iterator peer) : factory_(std::move(factory)), peer_(peer) {
         ++factory_->connections_;
+        ++peer_->second.connections;
         setDelimiter("\n");  // some clients leave the return out
         setMaxLength(FingerQuery::maximumLength + 1);
     }
-    ~Connection() override { --factory_->connections_; }
+    ~Connection() override {
+        --factory_->connections_;
+        if (--peer_->second.connections == 0) factory_->peers_.erase(peer_);
+    }
 
     void connectionMade() override {
         deadline_ = factory_->clock_.callLater(factory_->options_.timeout(), [this] { transport().abortConnection(); });
@@ -104,6 +126,7 @@ private:
     }
 
     const std::shared_ptr<FingerFactory> factory_;
+    const Peers::iterator peer_;
     DelayedCall deadline_;
     bool asked_ = false;
 };
@@ -118,12 +141,20 @@ FingerFactory::FingerFactory(Clock& clock, std::map<std::string, std::string> us
 
 FingerFactory::~FingerFactory() = default;
 
-std::shared_ptr<Protocol> FingerFactory::buildProtocol(const Address&) {
+std::shared_ptr<Protocol> FingerFactory::buildProtocol(const Address& address) {
     const bool full = connections_ >= options_.maximumConnections();
     if (full && !full_) logger().warn("there are too many connections: new ones are closed", {{"connections", connections_}});
     full_ = full;
     if (full) return nullptr;
-    return std::make_shared<Connection>(std::static_pointer_cast<FingerFactory>(shared_from_this()));
+    const auto peer = peers_.try_emplace(peerKey(address)).first;
+    if (!peer->first.empty() && peer->second.connections >= options_.maximumConnectionsPerPeer()) {
+        const std::size_t connections = peer->second.connections;
+        const bool warned = connections == 0 || std::exchange(peer->second.warned, true);
+        if (connections == 0) peers_.erase(peer);  // none are allowed
+        if (!warned) logger().warn("a peer has too many connections: new ones are closed", {{"peer", address.host()}, {"connections", connections}});
+        return nullptr;
+    }
+    return std::make_shared<Connection>(std::static_pointer_cast<FingerFactory>(shared_from_this()), peer);
 }
 
 }  // namespace bine::inline v0

@@ -4,7 +4,7 @@
 //     bine::listenTCP(reactor, 7979, std::make_shared<bine::FingerFactory>(reactor, users));
 //
 // Reactor's thread. Bounded: a query is one line of at most 512 bytes, a connection gets `timeout` for its query and as much again for the answer, and no more than
-// `maximumConnections` are served at once. Queries for other hosts are refused (RFC 1288, section 3.2.1). Queries that reach a lookup hold
+// `maximumConnections` are served at once, `maximumConnectionsPerPeer` of them for one peer. Queries for other hosts are refused (RFC 1288, section 3.2.1). Queries that reach a lookup hold
 // no control characters and are valid UTF-8; whether they make a good file name or command line is for the lookup to judge.
 
 #include <chrono>
@@ -31,12 +31,20 @@ public:
         maximumConnections_ = connections;
         return *this;
     }
+    /// Connections above this from one peer are closed at once: 50 unless set. A peer is an IPv4 address, or the first 64 bits of an IPv6 address; peers without
+    /// an IP address have no limit of their own.
+    FingerServerOptions& maximumConnectionsPerPeer(std::size_t connections) {
+        maximumConnectionsPerPeer_ = connections;
+        return *this;
+    }
     Duration timeout() const noexcept { return timeout_; }
     std::size_t maximumConnections() const noexcept { return maximumConnections_; }
+    std::size_t maximumConnectionsPerPeer() const noexcept { return maximumConnectionsPerPeer_; }
 
 private:
     Duration timeout_ = std::chrono::seconds(60);
     std::size_t maximumConnections_ = 1000;
+    std::size_t maximumConnectionsPerPeer_ = 50;
 };
 
 class BINE_EXPORT FingerFactory : public Factory {
@@ -56,12 +64,18 @@ public:
 
 private:
     class Connection;
+    struct Peer {
+        std::size_t connections = 0;
+        bool warned = false;  // of too many; once until it has none
+    };
+    using Peers = std::map<std::string, Peer>;
 
     Clock& clock_;
     Lookup lookup_;
     FingerServerOptions options_;
     std::size_t connections_ = 0;
     bool full_ = false;
+    Peers peers_;  // those with connections
 };
 
 }  // namespace bine::inline v0

@@ -50,7 +50,7 @@ bool PlainText::append(std::string_view bytes) {
 bool PlainText::finish() {
     if (missing_ > 0) {
         missing_ = 0;
-        put(replacement);
+        putBroken();
     }
     return !full_;
 }
@@ -85,7 +85,7 @@ void PlainText::next(unsigned char byte) {
         if (byte == 0xf4) highest_ = 0x8f;  // above U+10FFFF
     } else {
         afterReturn_ = false;
-        put(replacement);
+        putBroken();
     }
 }
 
@@ -93,7 +93,7 @@ void PlainText::continueCharacter(unsigned char byte) {
     if (byte < lowest_ || byte > highest_) {
         missing_ = 0;
         afterReturn_ = false;
-        put(replacement);
+        putBroken();
         if (!full_) next(byte);
         return;
     }
@@ -133,11 +133,36 @@ void PlainText::put(std::string_view encoded) {
         text_.append(encoded);
 }
 
+void PlainText::putBroken() {
+    broken_ = true;
+    put(replacement);
+}
+
 std::string plainText(std::string_view bytes) {
     PlainText text;
     text.append(bytes);
     text.finish();
     return text.take();
+}
+
+PlainText plainTextOrLatin1(std::string_view bytes, bool cutOff, std::size_t maximum) {
+    PlainText text(maximum);
+    text.append(bytes);
+    const bool brokenInside = text.broken();
+    text.finish();
+    if (!(cutOff ? brokenInside : text.broken())) return text;
+    PlainText latin1(maximum);
+    for (const char c : bytes) {
+        const auto byte = static_cast<unsigned char>(c);
+        constexpr char digits[] = "0123456789abcdef";
+        const char escaped[] = {'\\', 'x', digits[byte >> 4], digits[byte & 0xf]};
+        const char encoded[] = {static_cast<char>(0xc0 | byte >> 6), static_cast<char>(0x80 | (byte & 0x3f))};
+        const auto character = byte < 0x80 ? std::string_view(&c, 1)
+                               : byte < 0xa0 ? std::string_view(escaped, sizeof escaped)
+                                             : std::string_view(encoded, sizeof encoded);
+        if (!latin1.append(character)) break;
+    }
+    return latin1;
 }
 
 bool isPlainLine(std::string_view bytes) {

@@ -4,6 +4,7 @@
 // What could move a cursor, ring a bell, start a terminal sequence, reorder or hide text (control characters but tab and
 // newline, bidirectional overrides, invisible tags) and what is not UTF-8 becomes U+FFFD, one per character or broken sequence. "\r\n"
 // and a lone "\r" become "\n". Bytes may arrive in any pieces. Any thread, one at a time; linear cost, no memory but the text.
+// Bytes that are all there can be read as Latin-1 where they are not UTF-8: plainTextOrLatin1().
 
 #include <cstddef>
 #include <cstdint>
@@ -29,12 +30,15 @@ public:
     /// Hands the text out and starts anew.
     std::string take();
     bool full() const noexcept { return full_; }
+    /// Something was not UTF-8. An unfinished character counts after finish().
+    bool broken() const noexcept { return broken_; }
 
 private:
     void next(unsigned char byte);
     void continueCharacter(unsigned char byte);
     void character(char32_t c);
     void put(std::string_view encoded);
+    void putBroken();
 
     std::string text_;
     std::size_t maximum_;
@@ -44,10 +48,16 @@ private:
     bool afterReturn_ = false;
     bool started_ = false;
     bool full_ = false;
+    bool broken_ = false;
 };
 
 /// All of it at once.
 BINE_EXPORT std::string plainText(std::string_view bytes);
+
+/// The same of bytes whose encoding is not known: UTF-8, or, if they are not valid UTF-8, all of them as Latin-1 (ISO 8859-1), in which the bytes 0x80 to 0x9f are
+/// shown as "\x80" to "\x9f". With `cutOff` an unfinished character at the end says nothing, and is replaced. PlainText tells if it was full.
+BINE_EXPORT PlainText plainTextOrLatin1(std::string_view bytes, bool cutOff = false,
+                                        std::size_t maximum = (std::numeric_limits<std::size_t>::max)());
 
 /// Whether the bytes are valid UTF-8 without anything that PlainText replaces; newlines count as replaced.
 BINE_EXPORT bool isPlainLine(std::string_view bytes);

@@ -99,7 +99,7 @@ FingerWindow::FingerWindow(GtkApplication* app, bine::Reactor& reactor)
     stack_ = GTK_STACK(gtk_stack_new());
     gtk_stack_set_transition_type(stack_, GTK_STACK_TRANSITION_TYPE_CROSSFADE);
     gtk_stack_add_named(stack_, makePlaceholder("system-search-symbolic", "Who Are You Looking For?",
-                                                "Enter user@host, or @host to see who is there."), "empty");
+                                                "Enter user@host, @host to see who is there, or a finger:// link."), "empty");
     gtk_stack_add_named(stack_, makeAskingPage(), "asking");
     gtk_stack_add_named(stack_, makeAnswerPage(), "answer");
     gtk_stack_add_named(stack_, makeProblemPage(), "problem");
@@ -123,7 +123,7 @@ void FingerWindow::addActions() {
 
 GtkWidget* FingerWindow::makeHeader() {
     entry_ = GTK_EDITABLE(gtk_search_entry_new());
-    g_object_set(entry_, "placeholder-text", "user@host", nullptr);
+    g_object_set(entry_, "placeholder-text", "user@host or finger://host/user", nullptr);
     gtk_editable_set_width_chars(entry_, 12);
     gtk_editable_set_max_width_chars(entry_, 36);
     gtk_widget_set_hexpand(GTK_WIDGET(entry_), TRUE);

@@ -148,7 +148,7 @@ void FingerWindow::makeToolBar() {
     entry_ = new QLineEdit;
     entry_->setObjectName("query");
     entry_->setAccessibleName("Who to look for");
-    entry_->setPlaceholderText("user@host");
+    entry_->setPlaceholderText("user@host or finger://host/user");
     entry_->setClearButtonEnabled(true);
     connect(entry_, &QLineEdit::returnPressed, this, &FingerWindow::start);
     connect(entry_, &QLineEdit::textChanged, this, [this](const QString& text) { ask_->setEnabled(!text.trimmed().isEmpty()); });
@@ -202,7 +202,7 @@ QWidget* FingerWindow::makePlaceholder() {
         return made;
     };
     auto* heading = label("Who Are You Looking For?", 1.6);
-    auto* line = label("Enter user@host, or @host to see who is there.", 1);
+    auto* line = label("Enter user@host, @host to see who is there, or a finger:// link.", 1);
     auto* page = new QWidget;
     auto* column = new QVBoxLayout(page);
     column->addStretch();

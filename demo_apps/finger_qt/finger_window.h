@@ -16,7 +16,7 @@
 class FingerWindow : public QMainWindow {
 public:
     explicit FingerWindow(bine::Reactor& reactor);
-    /// Asks "user@host"; what was being asked is cancelled.
+    /// Asks "user@host", or a link; the question before is cancelled.
     void ask(const QString& query);
 
 private:

@@ -104,9 +104,29 @@ private Q_SLOTS:
     }
     void controlCharactersAreNeutralised() {
         Asked asked;
-        asked.transport->feed("\x1b[2J\x07hi\xff");
+        asked.transport->feed("\x1b[2J\x07hi");
         asked.transport->feedEof();
-        QCOMPARE(asked.answer.said(), std::string("\xef\xbf\xbd[2J\xef\xbf\xbdhi\xef\xbf\xbd"));
+        QCOMPARE(asked.answer.said(), std::string("\xef\xbf\xbd[2J\xef\xbf\xbdhi"));
+    }
+    void anAnswerThatIsNotUtf8IsLatin1() {
+        const std::string stream = "Name: Ren\xe9\r\nPlan:\r\n\xabZ\xfcrich\xbb \x96 caf\xc3\xa9\r\n";
+        for (std::size_t chunk = 1; chunk <= stream.size(); ++chunk) {
+            Asked asked;
+            asked.transport->feed(stream, chunk);
+            asked.transport->feedEof();
+            QCOMPARE(asked.answer.said(), std::string("Name: Ren\xc3\xa9\nPlan:\n\xc2\xabZ\xc3\xbcrich\xc2\xbb \\x96 caf\xc3\x83\xc2\xa9\n"));
+        }
+    }
+    void aCharacterThatWasCutDoesNotMakeItLatin1() {
+        Asked asked(FingerOptions().maximum(4));
+        asked.transport->feed("\xc3\xa9x\xc3\xa9");
+        QCOMPARE(asked.answer.said(), std::string("\xc3\xa9x|The answer was cut after 4 bytes."));
+    }
+    void theLimitHoldsForTheTextToo() {
+        Asked asked(FingerOptions().maximum(4));
+        asked.transport->feed("\xe9\xe9\xe9");
+        asked.transport->feedEof();
+        QCOMPARE(asked.answer.said(), std::string("\xc3\xa9\xc3\xa9|The answer was cut after 4 bytes."));
     }
     void anEmptyAnswerIsAnAnswer() {
         Asked asked;
@@ -287,6 +307,31 @@ private Q_SLOTS:
         QVERIFY(factory->buildProtocol({}));
     }
 
+    void tooManyConnectionsOfOnePeerAreClosed() {
+        std::size_t warnings = 0;
+        const auto watching = addLogObserver([&](const LogEvent& event) { warnings += event.level == LogLevel::warn; });
+        const auto factory = std::make_shared<FingerFactory>(clock_, users, FingerServerOptions().maximumConnectionsPerPeer(2));
+        const auto from = [&](const char* host) { return factory->buildProtocol(Address::of(host, 1)); };
+        auto first = from("192.0.2.1"), second = from("192.0.2.1");
+        QVERIFY(first && second);
+        QVERIFY(!from("192.0.2.1"));
+        QVERIFY(!from("192.0.2.1"));
+        QVERIFY(!from("::ffff:192.0.2.1"));
+        QVERIFY(from("192.0.2.2"));
+        QVERIFY(from("::ffff:192.0.2.2"));
+        QCOMPARE(warnings, std::size_t(1));
+        first.reset();
+        QVERIFY(from("192.0.2.1"));
+
+        const auto near = from("2001:db8:1:2::1"), alsoNear = from("2001:db8:1:2:3::1");
+        QVERIFY(!from("2001:db8:1:2:ffff::"));
+        QVERIFY(from("2001:db8:1:3::1"));
+        std::vector<std::shared_ptr<Protocol>> local;
+        for (int i = 0; i < 10; ++i) local.push_back(factory->buildProtocol({}));
+        QVERIFY(local.back());
+        QCOMPARE(FingerServerOptions().maximumConnectionsPerPeer(), std::size_t(50));
+    }
+
     // --- Both
 
     void clientAndServerUnderstandEachOther() {
@@ -311,6 +356,13 @@ private Q_SLOTS:
         QCOMPARE(alice.said(), std::string("Gone climbing.\nBack soon.\n"));
         QCOMPARE(everybody.said(), std::string("alice\nbob\n"));
         QCOMPARE(cut.said(), std::string("No\n[The answer was cut after 2 bytes.]\n"));
+    }
+    void aLinkIsAsked() {
+        EpollReactor reactor;
+        const auto port = listenTCP(reactor, 0, std::make_shared<FingerFactory>(reactor, users), TCPServerOptions().interface("127.0.0.1"));
+        Outcome<std::string> alice(finger(reactor, "finger://127.0.0.1:" + std::to_string(port.getHost().port()) + "/%61lice"));
+        runUntil(reactor, [&] { return alice.said() != "pending"; });
+        QCOMPARE(alice.said(), std::string("Gone climbing.\nBack soon.\n"));
     }
     void aBadQueryFailsTheDeferred() {
         EpollReactor reactor;

@@ -51,6 +51,18 @@ private Q_SLOTS:
         row("alice@[::1]:7979", "alice|::1|7979|");
         row("alice@host:65535", "alice|host|65535|");
         row("\xc3\xa9va@host", "\xc3\xa9va|host|79|");
+        row("finger://host", "|host|79|");
+        row("finger://host/", "|host|79|");
+        row(" Finger://host/alice ", "alice|host|79|");
+        row("finger://host:7979/alice", "alice|host|7979|");
+        row("finger://[::1]:7979/alice", "alice|::1|7979|");
+        row("finger://127.0.0.1/alice%20smith", "alice smith|127.0.0.1|79|");
+        row("finger://host/%C3%a9va", "\xc3\xa9va|host|79|");
+        row("finger://host/%2FW%20alice", "alice|host|79|W");
+        row("finger://host//W%20alice", "alice|host|79|W");
+        row("/W finger://host/alice", "alice|host|79|W");
+        row("finger://host/100%25", "100%|host|79|");
+        row("finger://host/who%3F", "who?|host|79|");
     }
     void whatPeopleWrite() {
         QFETCH(QString, text);
@@ -86,6 +98,28 @@ private Q_SLOTS:
         row("alice\r\nbob@host", "cannot be sent");
         row("alice\x01@host", "cannot be sent");
         row("\xff@host", "cannot be sent");
+        row("finger:", "Write finger://host/user");
+        row("finger:alice@host", "Write finger://host/user");
+        row("finger://", "no host in this link");
+        row("finger:///alice", "no host in this link");
+        row("finger://:79/alice", "no host in this link");
+        row("finger://alice@host", "the user stands behind the host");
+        row("finger://host/a@b", "not asked to ask another one");
+        row("finger://host/a%40b", "not asked to ask another one");
+        row("finger://host/a%0d%0ab", "cannot be sent");
+        row("finger://host/a%00", "cannot be sent");
+        row("finger://host/%1b", "cannot be sent");
+        row("finger://host/%ff", "cannot be sent");
+        row("finger://host/%E2%80%AE", "cannot be sent");
+        row("finger://ho%0ast/a", "cannot be sent");
+        row("finger://host/%", "Write %25");
+        row("finger://host/%2", "Write %25");
+        row("finger://host/%zz", "Write %25");
+        row("finger://host/a?b", "Write %3F");
+        row("finger://host/a#b", "%23 for a #");
+        row("finger://host:0/a", "\"0\" is not a port");
+        row("finger://[::1/a", "not closed");
+        row("finger://host//X%20a", "\"/X\" is not known");
     }
     void whatCannotBeAsked() {
         QFETCH(QByteArray, text);
@@ -97,6 +131,11 @@ private Q_SLOTS:
         QVERIFY(parsed(std::string(505, 'a') + "@host").contains(QString(505, 'a')));
         QVERIFY(parsed(std::string(600, 'a') + "@host").contains("too long"));
         QVERIFY(parsed("a@" + std::string(254, 'h')).contains("not the name of a host"));
+        std::string link = "finger://host/";
+        for (int i = 0; i < 512; ++i) link += "%61";
+        QCOMPARE(parsed(link), QString(512, 'a') + "|host|79|");
+        QVERIFY(parsed(link + "a").contains("too long"));
+        QVERIFY(parsed("finger://host/" + std::string(3000, 'a')).contains("too long"));
     }
 
     void whatIsSent() {

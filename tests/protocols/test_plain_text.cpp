@@ -94,6 +94,19 @@ private Q_SLOTS:
         QVERIFY(text.append("xyz"));
         QCOMPARE(text.take(), std::string("xyz"));
     }
+    void whatIsNotUtf8IsLatin1() {
+        const auto text = [](std::string_view bytes, bool cutOff = false) { return bine::plainTextOrLatin1(bytes, cutOff).take(); };
+        QCOMPARE(text("caf\xc3\xa9"), std::string("caf\xc3\xa9"));
+        QCOMPARE(text("caf\xe9"), std::string("caf\xc3\xa9"));
+        QCOMPARE(text("\xc3\xa9 \xe9"), std::string("\xc3\x83\xc2\xa9 \xc3\xa9"));   // all of it
+        QCOMPARE(text("\xff\xa0\r\n\x1b"), "\xc3\xbf\xc2\xa0\n" + bad);
+        QCOMPARE(text("\x93quoted\x94"), std::string("\\x93quoted\\x94"));             // C1: ESC in disguise, or Windows-1252
+        QCOMPARE(text("\xe2\x82"), std::string("\xc3\xa2\\x82"));
+        QCOMPARE(text("\xe2\x82", true), bad);                                       // the rest was cut off
+        QCOMPARE(text("\xff\xe2\x82", true), std::string("\xc3\xbf\xc3\xa2\\x82"));
+        QVERIFY(bine::plainTextOrLatin1("\xff\xff", false, 3).full());
+        QCOMPARE(bine::plainTextOrLatin1("\xff\xff", false, 3).take(), std::string("\xc3\xbf"));
+    }
     void plainLines() {
         QVERIFY(isPlainLine(""));
         QVERIFY(isPlainLine("alice b\xc3\xa9"));
