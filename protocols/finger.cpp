@@ -29,10 +29,8 @@ FingerOptions& FingerOptions::timeout(Delay timeout) {
 Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options) {
     const FingerQuery asked = FingerQuery::parse(query, options.port());
     const auto client = std::make_shared<FingerClient>(reactor, asked, options);
-    auto answer = client->answer();
-    auto connecting = connectProtocol(reactor, asked.host(), asked.port(), client, TCPClientOptions().timeout(options.timeout()));
-    co_await std::move(connecting);
-    co_return co_await std::move(answer);
+    auto asking = ask(reactor, asked.host(), asked.port(), client, TCPClientOptions().timeout(options.timeout()));
+    co_return co_await std::move(asking);
 }
 
 Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options) {
@@ -44,8 +42,7 @@ Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions 
 }
 
 FingerClient::FingerClient(Clock& clock, FingerQuery query, FingerOptions options)
-    : clock_(clock), query_(std::move(query)), options_(options), started_(clock.now()),
-      answer_([this](Resolver<FingerAnswer>&) { transport().abortConnection(); }) {}
+    : clock_(clock), query_(std::move(query)), options_(options), started_(clock.now()) {}
 
 FingerClient::~FingerClient() = default;
 
@@ -62,13 +59,10 @@ void FingerClient::dataReceived(std::string_view data) {
 }
 
 void FingerClient::connectionLost(const Failure& reason) {
-    if (answer_.called()) return;
     if (reason.check<ConnectionDone>())
         succeedWith("", false);
     else if (!received_.empty())
         succeedWith("The connection broke before the end of the answer.", true);
-    else
-        answer_.errback(reason);
 }
 
 void FingerClient::deadlinePassed() {
@@ -78,16 +72,17 @@ void FingerClient::deadlinePassed() {
     }
     const auto self = shared_from_this();
     transport().abortConnection();
-    if (!answer_.called()) answer_.errback(TimeoutError(detail::escaped(query_.host(), 300) + " did not answer within " + detail::durationText(options_.timeout()), options_.timeout()));
+    answer_.errback(TimeoutError(detail::escaped(query_.host(), 300) + " did not answer within " + detail::durationText(options_.timeout()), options_.timeout()));
 }
 
 void FingerClient::cutShort(std::string notice) {
     const auto self = shared_from_this();
     transport().abortConnection();
-    if (!answer_.called()) succeedWith(std::move(notice), true);
+    succeedWith(std::move(notice), true);
 }
 
 void FingerClient::succeedWith(std::string notice, bool cutOff) {
+    if (answer_.called()) return;
     PlainText text = plainTextOrLatin1(std::exchange(received_, {}), cutOff, options_.maximum());
     if (text.full()) notice = tooLong();
     answer_.callback(FingerAnswer(text.take(), std::move(notice)));

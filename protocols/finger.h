@@ -15,6 +15,7 @@
 #include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
 #include "bine/log/export.h"
+#include "bine/net/answer.h"
 #include "bine/net/protocol.h"
 #include "bine/protocols/finger_query.h"
 #include "bine/protocols/plain_text.h"
@@ -72,7 +73,7 @@ public:
     FingerClient(Clock& clock, FingerQuery query, FingerOptions options = FingerOptions());
     ~FingerClient() override;
 
-    /// To be called once. Cancelling it aborts the connection.
+    /// Once. Cancelling it aborts the connection.
     Deferred<FingerAnswer> answer() { return answer_.deferred(); }
 
     void connectionMade() override;
@@ -90,7 +91,7 @@ private:
     FingerOptions options_;
     TimePoint started_;
     std::string received_;  // not decoded before the end: a byte there may tell that all of it is Latin-1
-    Resolver<FingerAnswer> answer_;
+    Answer<FingerAnswer> answer_{*this};
 };
 
 }  // namespace bine::inline v0
