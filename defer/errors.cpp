@@ -43,10 +43,14 @@ AbandonedError::~AbandonedError() = default;
 std::string AbandonedError::userMessage() const { return "This was given up before there was an answer."; }
 
 TimeoutError::TimeoutError(const std::string& why) : Error(why) {}
-TimeoutError::TimeoutError(std::chrono::nanoseconds duration) : TimeoutError("timed out after " + seconds(duration), duration) {}
-TimeoutError::TimeoutError(const std::string& why, std::chrono::nanoseconds duration) : Error(why), duration_(duration) {}
+TimeoutError::TimeoutError(std::chrono::nanoseconds duration) : Error("timed out after " + seconds(duration)), duration_(duration) {}
+TimeoutError::TimeoutError(const std::string& why, std::chrono::nanoseconds duration) : Error(why), duration_(duration), telling_(true) {}
 TimeoutError::~TimeoutError() = default;
-std::string TimeoutError::userMessage() const { return "This took too long."; }
+std::string TimeoutError::userMessage() const {
+    if (telling_) return std::string(what()) + ". Try again later.";
+    if (duration_ == std::chrono::nanoseconds::zero()) return "This took too long. Try again later.";
+    return "There was no answer within " + seconds(duration_) + ". Try again later.";
+}
 bool TimeoutError::isTransient() const { return true; }
 
 NoCurrentExceptionError::NoCurrentExceptionError(const std::string& why) : Error(why) {}

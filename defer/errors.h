@@ -56,11 +56,12 @@ private:
     std::source_location created_;
 };
 
-/// A deadline passed. duration() is how long was waited, zero if nobody said.
+/// A deadline passed. duration() is the deadline, or zero if it is unknown.
 class BINE_EXPORT TimeoutError : public Error {
 public:
     explicit TimeoutError(const std::string& why = "timed out");
     explicit TimeoutError(std::chrono::nanoseconds duration);
+    /// `why` is a sentence that names the host, or the like, and the duration: userMessage() shows it to people.
     TimeoutError(const std::string& why, std::chrono::nanoseconds duration);
     ~TimeoutError() override;
     std::chrono::nanoseconds duration() const noexcept { return duration_; }
@@ -69,6 +70,7 @@ public:
 
 private:
     std::chrono::nanoseconds duration_{};
+    bool telling_ = false;  // what() is for people
 };
 
 /// Failure::current() or errback() outside of a catch block; also what an empty Failure stands for.

@@ -38,22 +38,22 @@ bine::Deferred<> FingerWindow::ask(std::string query) {
     } catch (const bine::CancelledError&) {
         showPage(hasAnswer_ ? "answer" : "empty");
     } catch (const bine::InvalidFingerQuery& e) {
-        showProblem("This Cannot Be Asked", e.userMessage(), false);
+        showProblem(_("This Cannot Be Asked"), e.userMessage(), false);
     } catch (const bine::Error& e) {
-        showProblem("No Answer", e.userMessage());
+        showProblem(_("No Answer"), e.userMessage());
     }
 }
 
 // --- What is seen
 
 void FingerWindow::showAsking(const std::string& query) {
-    setText(askingLabel_, "Asking for " + query);
+    setText(askingLabel_, formatted(_("Asking for %s"), query));
     showPage("asking");
 }
 
 void FingerWindow::showAnswer(const std::string& query, const bine::FingerAnswer& answer) {
     if (answer.text.empty()) {
-        showProblem("Nothing to Say", "The answer is empty.");
+        showProblem(_("Nothing to Say"), _("The answer is empty."));
         return;
     }
     setText(subject_, query);
@@ -81,7 +81,7 @@ void FingerWindow::showPage(const char* name) {
 // The one button is Stop while asking and Ask Again otherwise.
 void FingerWindow::setBusy(bool busy) {
     gtk_button_set_icon_name(button_, busy ? "process-stop-symbolic" : "view-refresh-symbolic");
-    gtk_widget_set_tooltip_text(GTK_WIDGET(button_), busy ? "Stop (Esc)" : "Ask Again (Ctrl+R)");
+    gtk_widget_set_tooltip_text(GTK_WIDGET(button_), busy ? _("Stop (Esc)") : _("Ask Again (Ctrl+R)"));
     gtk_actionable_set_action_name(GTK_ACTIONABLE(button_), busy ? "win.stop" : "win.ask");
     setEnabled(window_, "stop", busy);
     setEnabled(window_, "ask", *gtk_editable_get_text(entry_) != '\0');
@@ -91,15 +91,15 @@ void FingerWindow::setBusy(bool busy) {
 
 FingerWindow::FingerWindow(GtkApplication* app, bine::Reactor& reactor)
     : reactor_(reactor), window_(GTK_WINDOW(gtk_application_window_new(app))) {
-    gtk_window_set_title(window_, "Finger");
+    gtk_window_set_title(window_, _("Finger"));
     gtk_window_set_default_size(window_, 600, 450);
     addActions();
     gtk_window_set_titlebar(window_, makeHeader());
 
     stack_ = GTK_STACK(gtk_stack_new());
     gtk_stack_set_transition_type(stack_, GTK_STACK_TRANSITION_TYPE_CROSSFADE);
-    gtk_stack_add_named(stack_, makePlaceholder("system-search-symbolic", "Who Are You Looking For?",
-                                                "Enter user@host, @host to see who is there, or a finger:// link."), "empty");
+    gtk_stack_add_named(stack_, makePlaceholder("system-search-symbolic", _("Who Are You Looking For?"),
+                                                _("Enter user@host, @host to see who is there, or a finger:// link.")), "empty");
     gtk_stack_add_named(stack_, makeAskingPage(), "asking");
     gtk_stack_add_named(stack_, makeAnswerPage(), "answer");
     gtk_stack_add_named(stack_, makeProblemPage(), "problem");
@@ -123,7 +123,7 @@ void FingerWindow::addActions() {
 
 GtkWidget* FingerWindow::makeHeader() {
     entry_ = GTK_EDITABLE(gtk_search_entry_new());
-    g_object_set(entry_, "placeholder-text", "user@host or finger://host/user", nullptr);
+    g_object_set(entry_, "placeholder-text", _("user@host or finger://host/user"), nullptr);
     gtk_editable_set_width_chars(entry_, 12);
     gtk_editable_set_max_width_chars(entry_, 36);
     gtk_widget_set_hexpand(GTK_WIDGET(entry_), TRUE);
@@ -184,7 +184,7 @@ GtkWidget* FingerWindow::makeAnswerPage() {
 
 GtkWidget* FingerWindow::makeProblemPage() {
     GtkWidget* page = makePlaceholder("dialog-error-symbolic", "", "", &problemTitle_, &problem_);
-    tryAgain_ = gtk_button_new_with_mnemonic("_Try Again");
+    tryAgain_ = gtk_button_new_with_mnemonic(_("_Try Again"));
     gtk_widget_add_css_class(tryAgain_, "suggested-action");
     gtk_widget_set_halign(tryAgain_, GTK_ALIGN_CENTER);
     gtk_widget_set_margin_top(tryAgain_, 12);

@@ -1,6 +1,8 @@
 // finger_gtk [QUERY]: asks finger servers, in GLib's main loop.
+#include <glib/gi18n.h>
 #include <gtk/gtk.h>
 
+#include <clocale>
 #include <string>
 
 #include "bine/gtkreactor/glib_reactor.h"
@@ -43,13 +45,15 @@ void setKeys(GtkApplication* app) {
 }  // namespace
 
 int main(int argc, char** argv) {
+    std::setlocale(LC_ALL, "");
+    textdomain("bine-finger");
     bine::GlibReactor reactor;
     Program program{reactor, {}};
 
     GtkApplication* app = gtk_application_new("org.bine.Finger", G_APPLICATION_NON_UNIQUE);
-    g_set_application_name("Finger");
+    g_set_application_name(_("Finger"));
     const GOptionEntry entries[] = {
-        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, nullptr, "Who to look for: user@host, or @host", "[QUERY]"}, {}};
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_STRING_ARRAY, nullptr, _("Who to look for: user@host, or @host"), "[QUERY]"}, {}};
     g_application_add_main_option_entries(G_APPLICATION(app), entries);
     const GActionEntry actions[] = {
         {"quit", [](GSimpleAction*, GVariant*, gpointer app) { g_application_quit(G_APPLICATION(app)); }, nullptr, nullptr, nullptr, {}}};

@@ -1,9 +1,17 @@
 #pragma once
 // Small pieces of GTK 4 that finger_gtk's window is made of. Text is always plain: no label here reads markup.
 
+#include <glib/gi18n.h>
 #include <gtk/gtk.h>
 
 #include <string>
+
+/// The one "%s" of a translated text, replaced.
+inline std::string formatted(const char* text, const std::string& value) {
+    std::string result = text;
+    const auto at = result.find("%s");
+    return at == result.npos ? result : result.replace(at, 2, value);
+}
 
 inline void setText(GtkLabel* label, const std::string& text) { gtk_label_set_text(label, text.c_str()); }
 
@@ -78,18 +86,18 @@ inline GtkRevealer* makeBanner(GtkLabel* label) {
 inline GtkWidget* makeMenuButton() {
     GMenu* menu = g_menu_new();
     GMenu* first = g_menu_new();
-    g_menu_append(first, "_Ask Again", "win.ask");
-    g_menu_append(first, "_Long Answer", "win.long-answer");
+    g_menu_append(first, _("_Ask Again"), "win.ask");
+    g_menu_append(first, _("_Long Answer"), "win.long-answer");
     GMenu* second = g_menu_new();
-    g_menu_append(second, "A_bout Finger", "win.about");
-    g_menu_append(second, "_Quit", "app.quit");
+    g_menu_append(second, _("A_bout Finger"), "win.about");
+    g_menu_append(second, _("_Quit"), "app.quit");
     g_menu_append_section(menu, nullptr, G_MENU_MODEL(first));
     g_menu_append_section(menu, nullptr, G_MENU_MODEL(second));
     GtkWidget* button = gtk_menu_button_new();
     gtk_menu_button_set_icon_name(GTK_MENU_BUTTON(button), "open-menu-symbolic");
     gtk_menu_button_set_menu_model(GTK_MENU_BUTTON(button), G_MENU_MODEL(menu));
     gtk_menu_button_set_primary(GTK_MENU_BUTTON(button), TRUE);
-    gtk_widget_set_tooltip_text(button, "Main Menu");
+    gtk_widget_set_tooltip_text(button, _("Main Menu"));
     g_object_unref(first);
     g_object_unref(second);
     g_object_unref(menu);
@@ -97,7 +105,7 @@ inline GtkWidget* makeMenuButton() {
 }
 
 inline void showAbout(GtkWindow* parent) {
-    gtk_show_about_dialog(parent, "program-name", "Finger", "comments",
-                          "Asks hosts about their users (RFC 1288).\nA demonstration of Bine: networking in GLib's own main loop.",
+    gtk_show_about_dialog(parent, "program-name", _("Finger"), "comments",
+                          _("Asks hosts about their users (RFC 1288).\nA demonstration of Bine: networking in GLib's own main loop."),
                           "logo-icon-name", "system-search-symbolic", nullptr);
 }

@@ -7,7 +7,7 @@
 #include <QMessageBox>
 #include <QPainter>
 #include <QStatusBar>
-#include <QToolBar>
+#include <QTextOption>
 #include <QVBoxLayout>
 
 #include "bine/qtreactor/qt_owner.h"
@@ -39,7 +39,7 @@ QLabel* makePerson(const QPalette& palette, qreal ratio) {
 // --- What happens
 
 FingerWindow::FingerWindow(bine::Reactor& reactor) : reactor_(reactor) {
-    setWindowTitle("Finger (Qt)");
+    setWindowTitle(tr("Finger (Qt)"));
     makeActions();
     makeMenus();
     makeToolBar();
@@ -75,15 +75,19 @@ void FingerWindow::showAnswer(const bine::FingerAnswer& answer) {
     text_->setPlainText(QString::fromStdString(answer.text));
     pages_->setCurrentWidget(text_);
     const int lines = text_->document()->blockCount() - (answer.text.ends_with('\n') || answer.text.empty() ? 1 : 0);
-    statusBar()->showMessage(lines == 0 ? "The answer to " + query_ + " is empty"
-                                        : QString("%1: %2 %3").arg(query_).arg(lines).arg(lines == 1 ? "line" : "lines"));
+    if (lines == 0)
+        showStatus(tr("The answer to %1 is empty").arg(query_));
+    else
+        showStatus(lines == 1 ? tr("%1: 1 line").arg(query_) : tr("%1: %2 lines").arg(query_, QString::number(lines)));
     if (!answer.complete()) panel_->showMessage(MessagePanel::Kind::warning, QString::fromStdString(answer.notice));
 }
 
+// The answer to an earlier question would be taken for the answer to this one.
 void FingerWindow::showFailure(const bine::Failure& failure) {
     setBusy(false);
+    pages_->setCurrentWidget(placeholder_);
     if (failure.check<bine::CancelledError>())
-        statusBar()->showMessage("Stopped");
+        showStatus(tr("Stopped"));
     else
         panel_->showMessage(MessagePanel::Kind::error, QString::fromStdString(failure.userMessage()),
                             !failure.check<bine::InvalidFingerQuery>());
@@ -92,10 +96,16 @@ void FingerWindow::showFailure(const bine::Failure& failure) {
 void FingerWindow::setBusy(bool busy) {
     progress_->setVisible(busy);
     stop_->setEnabled(busy);
-    if (busy)
-        statusBar()->showMessage("Asking for " + query_);
-    else
-        statusBar()->clearMessage();
+    showStatus(busy ? tr("Asking for %1").arg(query_) : QString());
+}
+
+void FingerWindow::showStatus(const QString& text) { status_->setText(text); }
+
+// A narrow window shows the icons alone, so that nothing leaves the bar.
+void FingerWindow::resizeEvent(QResizeEvent* event) {
+    QMainWindow::resizeEvent(event);
+    const bool narrow = width() < fontMetrics().horizontalAdvance('x') * 60;
+    bar_->setToolButtonStyle(narrow ? Qt::ToolButtonIconOnly : Qt::ToolButtonTextBesideIcon);
 }
 
 // --- How it is built
@@ -112,11 +122,11 @@ void FingerWindow::makeActions() {
     const auto icon = [this](const char* name, QStyle::StandardPixmap otherwise) {
         return QIcon::fromTheme(name, style()->standardIcon(otherwise));
     };
-    ask_ = makeAction("&Ask", icon("edit-find", QStyle::SP_FileDialogContentsView), {QKeySequence::Refresh, QKeySequence("Ctrl+R")}, &FingerWindow::start);
-    stop_ = makeAction("&Stop", icon("process-stop", QStyle::SP_BrowserStop), {QKeySequence("Esc")}, &FingerWindow::stop);
-    longAnswer_ = new QAction("&Long Answers", this);
+    ask_ = makeAction(tr("&Ask"), icon("edit-find", QStyle::SP_FileDialogContentsView), {QKeySequence::Refresh, QKeySequence("Ctrl+R")}, &FingerWindow::start);
+    stop_ = makeAction(tr("&Stop"), icon("process-stop", QStyle::SP_BrowserStop), {QKeySequence("Esc")}, &FingerWindow::stop);
+    longAnswer_ = new QAction(tr("&Long Answers"), this);
     longAnswer_->setCheckable(true);
-    showMenu_ = new QAction("Show &Menubar", this);
+    showMenu_ = new QAction(tr("Show &Menubar"), this);
     showMenu_->setCheckable(true);
     showMenu_->setChecked(true);
     showMenu_->setShortcut(QKeySequence("Ctrl+M"));
@@ -125,29 +135,29 @@ void FingerWindow::makeActions() {
 }
 
 void FingerWindow::makeMenus() {
-    auto* file = menuBar()->addMenu("&File");
+    auto* file = menuBar()->addMenu(tr("&File"));
     file->addAction(ask_);
     file->addAction(stop_);
     file->addSeparator();
-    auto* close = makeAction("&Close", QIcon::fromTheme("window-close"), {QKeySequence::Close}, nullptr);
+    auto* close = makeAction(tr("&Close"), QIcon::fromTheme("window-close"), {QKeySequence::Close}, nullptr);
     connect(close, &QAction::triggered, this, &QWidget::close);
-    auto* quit = makeAction("&Quit", QIcon::fromTheme("application-exit"), {QKeySequence::Quit}, nullptr);
+    auto* quit = makeAction(tr("&Quit"), QIcon::fromTheme("application-exit"), {QKeySequence::Quit}, nullptr);
     connect(quit, &QAction::triggered, qApp, &QApplication::closeAllWindows);
     file->addActions({close, quit});
-    menuBar()->addMenu("&Settings")->addActions({longAnswer_, showMenu_});
-    auto* about = new QAction("&About Finger", this);
+    menuBar()->addMenu(tr("&Settings"))->addActions({longAnswer_, showMenu_});
+    auto* about = new QAction(tr("&About Finger"), this);
     connect(about, &QAction::triggered, this, &FingerWindow::showAbout);
-    menuBar()->addMenu("&Help")->addAction(about);
+    menuBar()->addMenu(tr("&Help"))->addAction(about);
 }
 
 void FingerWindow::makeToolBar() {
-    auto* bar = addToolBar("Main Toolbar");
+    auto* bar = bar_ = addToolBar(tr("Main Toolbar"));
     bar->setMovable(false);
     bar->setContextMenuPolicy(Qt::PreventContextMenu);
     bar->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
     entry_ = new QLineEdit;
     entry_->setObjectName("query");
-    entry_->setAccessibleName("Who to look for");
+    entry_->setAccessibleName(tr("Who to look for"));
     entry_->setPlaceholderText("user@host or finger://host/user");
     entry_->setClearButtonEnabled(true);
     connect(entry_, &QLineEdit::returnPressed, this, &FingerWindow::start);
@@ -169,11 +179,14 @@ void FingerWindow::makeContent() {
     text_->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
     text_->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
     text_->setTabStopDistance(8 * QFontMetricsF(text_->font()).horizontalAdvance(' '));
-    text_->setAccessibleName("Answer");
+    text_->setAccessibleName(tr("Answer"));
     text_->setFrameShape(QFrame::NoFrame);
     text_->document()->setDocumentMargin(style()->pixelMetric(QStyle::PM_LayoutLeftMargin));
+    QTextOption option = text_->document()->defaultTextOption();
+    option.setTextDirection(Qt::LayoutDirectionAuto);  // each paragraph by its first letter
+    text_->document()->setDefaultTextOption(option);
     pages_ = new QStackedWidget;
-    pages_->addWidget(makePlaceholder());
+    pages_->addWidget(placeholder_ = makePlaceholder());
     pages_->addWidget(text_);
 
     auto* content = new QWidget;
@@ -184,6 +197,11 @@ void FingerWindow::makeContent() {
     column->addWidget(pages_, 1);
     setCentralWidget(content);
 
+    // A label of its own: a menu's status tips take away what showMessage() shows.
+    status_ = new QLabel;
+    status_->setTextFormat(Qt::PlainText);
+    status_->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    statusBar()->addWidget(status_, 1);
     progress_ = new QProgressBar;
     progress_->setRange(0, 0);
     progress_->setMaximumWidth(fontMetrics().horizontalAdvance('x') * 16);
@@ -201,8 +219,8 @@ QWidget* FingerWindow::makePlaceholder() {
         made->setWordWrap(true);
         return made;
     };
-    auto* heading = label("Who Are You Looking For?", 1.6);
-    auto* line = label("Enter user@host, @host to see who is there, or a finger:// link.", 1);
+    auto* heading = label(tr("Who Are You Looking For?"), 1.6);
+    auto* line = label(tr("Enter user@host, @host to see who is there, or a finger:// link."), 1);
     auto* page = new QWidget;
     auto* column = new QVBoxLayout(page);
     column->addStretch();
@@ -214,6 +232,6 @@ QWidget* FingerWindow::makePlaceholder() {
 }
 
 void FingerWindow::showAbout() {
-    QMessageBox::about(this, "About Finger",
-                       "Asks hosts about their users (RFC 1288).\n\nA demonstration of Bine: networking in Qt's own event loop.");
+    QMessageBox::about(this, tr("About Finger"),
+                       tr("Asks hosts about their users (RFC 1288).\n\nA demonstration of Bine: networking in Qt's own event loop."));
 }

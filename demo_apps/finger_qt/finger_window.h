@@ -1,12 +1,14 @@
 #pragma once
 // The window of finger_qt: a tool bar with an entry, what was answered, and a panel for what went wrong.
 
+#include <QCoreApplication>
 #include <QLabel>
 #include <QLineEdit>
 #include <QMainWindow>
 #include <QPlainTextEdit>
 #include <QProgressBar>
 #include <QStackedWidget>
+#include <QToolBar>
 
 #include "bine/defer/deferred.h"
 #include "bine/protocols/finger.h"
@@ -14,10 +16,15 @@
 #include "message_panel.h"
 
 class FingerWindow : public QMainWindow {
+    Q_DECLARE_TR_FUNCTIONS(FingerWindow)
+
 public:
     explicit FingerWindow(bine::Reactor& reactor);
     /// Asks "user@host", or a link; the question before is cancelled.
     void ask(const QString& query);
+
+protected:
+    void resizeEvent(QResizeEvent* event) override;
 
 private:
     // What happens.
@@ -25,6 +32,7 @@ private:
     void stop();
     void showAnswer(const bine::FingerAnswer& answer);
     void showFailure(const bine::Failure& failure);
+    void showStatus(const QString& text);
     void setBusy(bool busy);
 
     // How it is built.
@@ -40,6 +48,7 @@ private:
     bine::DeferredRef asking_;
     QString query_;
 
+    QToolBar* bar_ = nullptr;
     QLineEdit* entry_ = nullptr;
     QAction* ask_ = nullptr;
     QAction* stop_ = nullptr;
@@ -47,6 +56,8 @@ private:
     QAction* showMenu_ = nullptr;
     MessagePanel* panel_ = nullptr;
     QStackedWidget* pages_ = nullptr;
+    QWidget* placeholder_ = nullptr;
     QPlainTextEdit* text_ = nullptr;
+    QLabel* status_ = nullptr;
     QProgressBar* progress_ = nullptr;
 };

@@ -7,11 +7,11 @@
 
 int main(int argc, char** argv) {
     QApplication app(argc, argv);
-    QApplication::setApplicationDisplayName("Finger (Qt)");
+    QApplication::setApplicationDisplayName(QCoreApplication::translate("main", "Finger (Qt)"));
     QCommandLineParser options;
-    options.setApplicationDescription("Asks hosts about their users (RFC 1288).");
+    options.setApplicationDescription(QCoreApplication::translate("main", "Asks hosts about their users (RFC 1288)."));
     options.addHelpOption();
-    options.addPositionalArgument("query", "Who to look for: user@host, or @host.", "[QUERY]");
+    options.addPositionalArgument("query", QCoreApplication::translate("main", "Who to look for: user@host, or @host."), "[QUERY]");
     options.process(app);
 
     bine::QtReactor reactor;

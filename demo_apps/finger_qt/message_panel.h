@@ -1,6 +1,7 @@
 #pragma once
 // MessagePanel: a message in the layout, next to what it is about. It takes no room while there is none, and shows plain text only.
 
+#include <QCoreApplication>
 #include <QFrame>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -9,6 +10,8 @@
 #include <QToolButton>
 
 class MessagePanel : public QFrame {
+    Q_DECLARE_TR_FUNCTIONS(MessagePanel)
+
 public:
     enum class Kind { warning, error };
 
@@ -18,10 +21,10 @@ public:
         text_.setTextInteractionFlags(Qt::TextSelectableByMouse);
         text_.setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
         remedy_->setDefaultAction(remedy);
-        remedy_->setText("Try Again");
+        remedy_->setText(tr("Try Again"));
         remedy_->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
         dismiss_->setIcon(style()->standardIcon(QStyle::SP_TitleBarCloseButton));
-        dismiss_->setToolTip("Close");
+        dismiss_->setToolTip(tr("Close"));
         dismiss_->setAutoRaise(true);
         connect(dismiss_, &QToolButton::clicked, this, &QWidget::hide);
         margin_ = style()->pixelMetric(QStyle::PM_LayoutLeftMargin) / 2;
@@ -39,7 +42,7 @@ public:
         icon_.setPixmap(style()->standardIcon(kind == Kind::error ? QStyle::SP_MessageBoxCritical : QStyle::SP_MessageBoxWarning).pixmap(size));
         text_.setText(text);
         remedy_->setVisible(mayTryAgain);
-        remedy_->setText("Try Again");
+        remedy_->setText(tr("Try Again"));
         show();
         update();
     }
