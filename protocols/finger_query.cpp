@@ -24,9 +24,9 @@ std::string_view trimmed(std::string_view text) {
 
 constexpr std::string_view linkUsage = "Write finger://host/user, or finger://host to see who is there.";
 
-/// The text behind "finger:", in any case; false if this is no link.
+/// Takes "finger://", in any case, off the front; false if this is no link.
 bool takeScheme(std::string_view& text) {
-    constexpr std::string_view scheme = "finger:";
+    constexpr std::string_view scheme = "finger://";
     if (text.size() < scheme.size()) return false;
     for (std::size_t i = 0; i < scheme.size(); ++i)
         if ((text[i] >= 'A' && text[i] <= 'Z' ? text[i] - 'A' + 'a' : text[i]) != scheme[i]) return false;
@@ -141,8 +141,6 @@ void FingerQuery::setDestination(std::string_view text) {
 }
 
 void FingerQuery::readLink(std::string_view link) {
-    if (!link.starts_with("//")) refuse("There is no host in this link.", linkUsage);
-    link.remove_prefix(2);
     const auto slash = link.find('/');
     const std::string destination = decoded(link.substr(0, slash));
     std::string request = slash == std::string_view::npos ? std::string() : decoded(link.substr(slash + 1));
@@ -158,6 +156,7 @@ void FingerQuery::readLink(std::string_view link) {
     if (user.find('@') != std::string_view::npos)
         refuse("A host is not asked to ask another one for you: that hides who is asking.", linkUsage);
     user_ = user;
+    if (takeScheme(user)) refuse("A link does not stand for a user.", linkUsage);
 }
 
 FingerQuery FingerQuery::parseLine(std::string_view line) {

@@ -10,6 +10,7 @@
 
 #include "bine/net/address.h"
 #include "bine/net/errors.h"
+#include "bine/net/tcp.h"
 
 using namespace bine;
 using namespace std::chrono_literals;
@@ -54,6 +55,7 @@ private slots:
         QCOMPARE(Address::of("[fe80::1%7]", 80).host(), "fe80::1%7");
         QCOMPARE(IPv6Address("[2001:db8::1]", 1).host(), "2001:db8::1");
         QVERIFY(detail::isAddressLiteral("[::1]"));
+        QCOMPARE(*TCPClientOptions().bindAddress("[::1]", 80).bindAddress(), Address::of("::1", 80));
     }
     void r106_malformedHostsSayWhatToWrite_data() {
         QTest::addColumn<QByteArray>("host");

@@ -266,7 +266,8 @@ private slots:
         QCOMPARE(network->asked.size(), std::size_t{2});
         QCOMPARE(network->asked[1].text(), "127.0.0.1:80");
         network->connects[1].errback(NoRouteError("127.0.0.1:80", EHOSTUNREACH));
-        QVERIFY(factory->failed->check<NoRouteError>());
+        QVERIFY(factory->failed->check<ConnectionRefusedError>()); // tells more than that there is no route
+        QCOMPARE(factory->failed->check<ConnectError>()->addresses().size(), std::size_t{2});
     }
     void r237_cancelEndsTheAttempt() {
         EpollReactor reactor;

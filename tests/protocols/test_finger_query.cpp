@@ -53,6 +53,7 @@ private Q_SLOTS:
         row("\xc3\xa9va@host", "\xc3\xa9va|host|79|");
         row("finger://host", "|host|79|");
         row("finger://host/", "|host|79|");
+        row("finger:alice@host", "finger:alice|host|79|");
         row(" Finger://host/alice ", "alice|host|79|");
         row("finger://host:7979/alice", "alice|host|7979|");
         row("finger://[::1]:7979/alice", "alice|::1|7979|");
@@ -98,8 +99,8 @@ private Q_SLOTS:
         row("alice\r\nbob@host", "cannot be sent");
         row("alice\x01@host", "cannot be sent");
         row("\xff@host", "cannot be sent");
-        row("finger:", "Write finger://host/user");
-        row("finger:alice@host", "Write finger://host/user");
+        row("finger:", "no host in \"finger:\"");
+        row("finger://host/finger://host", "does not stand for a user");
         row("finger://", "no host in this link");
         row("finger:///alice", "no host in this link");
         row("finger://:79/alice", "no host in this link");
