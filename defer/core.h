@@ -174,7 +174,7 @@ struct Stage {
         void (*destroy)(Stage&) noexcept;  // null: nothing to do
         std::size_t size;
     };
-    explicit Stage(const Operations& operations) noexcept : operations(&operations) {}
+    explicit Stage(const Operations& table) noexcept : operations(&table) {}
     Stage(const Stage&) = delete;
     Stage& operator=(const Stage&) = delete;
 

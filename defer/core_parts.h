@@ -12,7 +12,7 @@ const Logger& deferLogger();
 /// Another owner than the first, which a Core's own base links to.
 class FurtherOwner final : public Owned {
 public:
-    FurtherOwner(Core& core, FurtherOwner* next) : core(core), next(next) {}
+    FurtherOwner(Core& owned, FurtherOwner* behind) : core(owned), next(behind) {}
     void ownerDies() noexcept override { static_cast<Owned&>(core).ownerDies(); }
     void ownerDied() override { static_cast<Owned&>(core).ownerDied(); }
 
@@ -22,8 +22,8 @@ public:
 
 /// Gives the result of a chain to another Core: the coroutine that awaits an lvalue, or the target of chainDeferred(). The only stage without a callable.
 struct HandOver : Stage {
-    HandOver(const Operations& operations, Core& target, Core::Handle handle = Core::Handle::given) noexcept
-        : Stage(operations), target(&target), handle(handle) {}
+    HandOver(const Operations& table, Core& to, Core::Handle how = Core::Handle::given) noexcept
+        : Stage(table), target(&to), handle(how) {}
 
     Core* target;  // counted; null: nobody wants it any more
     Core::Handle handle;

@@ -16,14 +16,14 @@ namespace bine::inline v0 {
 
 template <class T>
 struct FirstSuccess {
-    FirstSuccess(std::size_t index, T value) : index(index), value(std::move(value)) {}
+    FirstSuccess(std::size_t place, T result) : index(place), value(std::move(result)) {}
 
     std::size_t index;  ///< its place in the list, from 0
     T value;
 };
 template <>
 struct FirstSuccess<void> {
-    explicit FirstSuccess(std::size_t index) noexcept : index(index) {}
+    explicit FirstSuccess(std::size_t place) noexcept : index(place) {}
 
     std::size_t index;
 };

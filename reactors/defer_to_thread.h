@@ -109,10 +109,10 @@ auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f, std::source_locati
     if (!home->isHome()) detail::throwMisuse("deferToThread: this is not the reactor's thread, to which the Deferred would belong; see blockingCallFromThread()");
     auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), std::move(home), where);
     Resolver<T> resolver([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<detail::ThreadPoolState>(pool.state())](Resolver<T>& answer) {
-        const auto job = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
-        if (!job) return;
-        job->stop.request_stop();
-        if (const auto pool = state.lock()) detail::withdrawJob(*pool, *job);
+        const auto running = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
+        if (!running) return;
+        running->stop.request_stop();
+        if (const auto workers = state.lock()) detail::withdrawJob(*workers, *running);
         answer.errback(CancelledError());
     }, where);
     detail::DeferredFor<T, Callable> deferred(resolver.deferred(where));

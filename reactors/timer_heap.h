@@ -59,7 +59,7 @@ private:
         std::uint64_t sequence;
         Timer* timer;  // counted
         // Without branches: nobody can foresee what comes out.
-        bool before(const Entry& other) const { return (when < other.when) | ((when == other.when) & (sequence < other.sequence)); }
+        bool before(const Entry& other) const { return (int(when < other.when) | (int(when == other.when) & int(sequence < other.sequence))) != 0; }
         bool isLeftBehind() const { return timer->queuedAs != sequence; }
         static Entry of(Timer& timer);
     };

@@ -6,8 +6,8 @@
 namespace bine::inline v0::detail {
 
 struct ReactorCore::Turn {
-    Turn(ReactorCore& core, Duration budget)
-        : core(core), outer(core.innermost_), number(++core.turnNumber_), started(core.clockNow()), limited(budget != Poller::kForever),
+    Turn(ReactorCore& dispatching, Duration budget)
+        : core(dispatching), outer(core.innermost_), number(++core.turnNumber_), started(core.clockNow()), limited(budget != Poller::kForever),
           deadline(limited ? started + budget : (TimePoint::max)()) {
         core.ref();
         core.innermost_ = this;
