@@ -45,17 +45,27 @@ void MemoryTransport::pump() {
     }
     input_.erase(0, at);
     pumping_ = false;
-    if (input_.empty() && inputEnds_ && !inputEnded_ && listening())
-        endOfInput();
+    if (!input_.empty() || inHandler() || !connected())
+        return;
+    if (outputFailed() && (!paused_ || !protocol()->holdsInput()))
+        return closeFinished();
+    if (inputEnds_ && listening() && !std::exchange(inputEnded_, true)) {
+        deliverEof();
+        changed();
+    }
 }
 
-void MemoryTransport::endOfInput() {
-    inputEnded_ = true;
-    auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
-    if (!halfCloseable)
-        return end(connectionDone());
-    callHandler([halfCloseable] { halfCloseable->readConnectionLost(); });
-    changed();
+void MemoryTransport::closeFinished() { end(connectionDone()); }
+
+void MemoryTransport::breakOutput(const Failure& reason) {
+    if (ended_ || aborted_)
+        return;
+    const auto keep = shared_from_this();
+    value_.clear();
+    failOutput(reason);
+    if (closing())
+        return end(reason);
+    pump();
 }
 
 void MemoryTransport::end(const Failure& reason) {
@@ -103,8 +113,10 @@ void MemoryTransport::blockOutput(bool on) {
 // --- What the protocol does
 
 void MemoryTransport::write(std::string_view data) {
-    if (data.empty() || !acceptsWrites() || writeEnded_)
+    if (data.empty())
         return;
+    if (!acceptsWrites() || writeEnded_)
+        return writeDropped(data.size());
     value_.append(data);
     if (blocked_)
         outputGrew();
@@ -156,6 +168,7 @@ public:
 
 protected:
     void changed() override;
+    Clock* clockOrNull() const noexcept override;
 
 private:
     friend struct Wire;
@@ -192,7 +205,7 @@ struct MemoryPipe::Wire : std::enable_shared_from_this<Wire> {
             return;
         }
         if (to.ended() && !from.ended() && !from.value().empty())
-            return from.end(ConnectionLost("the peer is gone"));
+            return from.breakOutput(ConnectionLost("the peer is gone"));
         if (chunk == 0 || from.value().size() <= chunk) {
             to.feed(from.takeOutput());
         } else {
@@ -202,7 +215,7 @@ struct MemoryPipe::Wire : std::enable_shared_from_this<Wire> {
         }
         if (!from.value().empty() || from.aborted())
             return;
-        if (from.writeEnded())
+        if (from.writeEnded() || from.ended())
             to.feedEof();
         if (from.closing() && !from.hasProducer() && !from.ended()) {
             to.feedEof();
@@ -221,6 +234,11 @@ struct MemoryPipe::Wire : std::enable_shared_from_this<Wire> {
 void MemoryPipe::End::changed() {
     if (const auto wire = wire_.lock())
         wire->schedule();
+}
+
+Clock* MemoryPipe::End::clockOrNull() const noexcept {
+    const auto wire = wire_.lock();
+    return wire ? &wire->clock : nullptr;
 }
 
 MemoryPipe::MemoryPipe(Clock& clock, Delay latency) : wire_(std::make_shared<Wire>(clock, latency.value())) {

@@ -13,7 +13,8 @@
 //     QCOMPARE(transport->value(), "hello");
 //
 // It tells of an end only when the test says so: finish() after loseConnection() or abortConnection() (also
-// the one that follows an exception), end() for others.
+// the one that follows an exception or a bound that has passed), end() for others. After feedEof() it ends by itself
+// when nothing is owed any more.
 
 #include <cstddef>
 #include <memory>
@@ -25,6 +26,7 @@
 #include "bine/net/half_close.h"
 #include "bine/net/protocol.h"
 #include "bine/net/transport.h"
+#include "bine/reactors/manual_clock.h"
 
 namespace bine::inline v0 {
 
@@ -47,8 +49,11 @@ public:
     void feed(std::string_view data);
     void feed(std::string_view data, std::size_t chunk);
     /// The peer ends its writing: readConnectionLost() of a half-closeable protocol, else the connection ends
-    /// with ConnectionDone. After what was fed.
+    /// with ConnectionDone as soon as nothing is queued (see blockOutput()), registered or owed. After what was fed.
     void feedEof();
+    /// Writing fails from now on, as to a peer that is gone: what waits is lost. What was fed is still delivered, then
+    /// the connection ends with this reason.
+    void breakOutput(const Failure& reason);
     /// The connection ends with this reason, whatever was fed and not delivered.
     void end(const Failure& reason);
     /// The connection ends as the protocol asked for: ConnectionDone after loseConnection(),
@@ -57,6 +62,9 @@ public:
     /// While true, what is written counts as waiting to be sent (buffered(), producers, maxBuffered()); false
     /// drains it.
     void blockOutput(bool on);
+
+    /// What clock() is, unless this is an end of a MemoryPipe: advance it, and bounds pass.
+    ManualClock& manualClock() noexcept { return clock_; }
 
     bool paused() const noexcept { return paused_; }
     bool aborted() const noexcept { return aborted_; }
@@ -70,6 +78,7 @@ public:
     using Transport::write;
     void write(std::string_view data) override;
     std::size_t buffered() const noexcept override { return blocked_ ? value_.size() : 0; }
+    using Transport::loseConnection;
     void loseConnection() override;
     void abortConnection() override;
     void pauseProducing() override;
@@ -81,14 +90,17 @@ public:
 protected:
     void* capability(std::type_index interface) override;
     void handlersReturned() override { pump(); }
+    void closeFinished() override;
+    Clock* clockOrNull() const noexcept override { return &clock_; }
     /// Something happened that the other end may want to know of. For MemoryPipe.
     virtual void changed() {}
     std::string& output() noexcept { return value_; }
 
 private:
     void pump();
-    void endOfInput();
     void tellWriteEnded();
+
+    mutable ManualClock clock_;
 
     Address peer_;
     Address host_;

@@ -65,6 +65,9 @@ public:
             return static_cast<I*>(known);
         return dynamic_cast<I*>(this);
     }
+    /// Whether it keeps input that it has not handled, because it has paused: a connection that could end waits until
+    /// it resumes.
+    virtual bool holdsInput() const noexcept { return false; }
     /// Where owned things hang; made on first use.
     detail::OwnerHook& ownerHook();
 

@@ -1,7 +1,9 @@
 #include "bine/net/stream_transport.h"
 
 #include <netinet/in.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,10 +12,12 @@
 #include <stdexcept>
 #include <utility>
 
+#include "bine/log/log.h"
 #include "bine/log/sanitizer.h"
 #include "bine/net/errors.h"
 #include "bine/net/half_close.h"
 #include "bine/net/protocol.h"
+#include "bine/net/transport_access.h"
 #include "bine/reactors/reactor_core.h"
 
 namespace bine::inline v0::detail {
@@ -55,6 +59,13 @@ Address CompactAddress::address() const {
         return addressFromSockaddr(reinterpret_cast<const sockaddr*>(&in), sizeof in);
     }
     return {};
+}
+
+static void noteUnsent(std::size_t bytes, const Transport& transport, const Failure& reason) {
+    static const Logger log("bine.net");
+    if (bytes != 0 && log.enabled(LogLevel::debug))
+        log.debug(std::to_string(bytes) + " bytes written to " + transport.describe() +
+                  " were not sent: " + reason.getErrorMessage());
 }
 
 /// What is needed before a protocol is attached, or after the end.
@@ -121,6 +132,24 @@ void StreamTransport::aroundHandler(void (*call)(void*), void* object) {
 void StreamTransport::handlersReturned() {
     if (writeEnded_ && !writeEndTold_)
         tell();
+    if (outputFailed())
+        readRestLater();
+}
+
+Clock* StreamTransport::clockOrNull() const noexcept {
+    if (open())
+        return core()->reactor();
+    return cold_ && cold_->home ? cold_->home->reactor() : nullptr;
+}
+
+// With what the kernel has accepted and the peer's kernel has not: an abort destroys that too.
+std::size_t StreamTransport::unsent() const noexcept {
+    int kept = 0;
+    if (::ioctl(descriptor(), SIOCOUTQ, &kept) != 0 || kept < 0)
+        kept = 0;
+    if (writeEnded_ && kept > 0)
+        --kept; // the end of file counts as one
+    return buffered() + static_cast<std::size_t>(kept);
 }
 
 // --- Reading
@@ -130,13 +159,21 @@ void StreamTransport::ioReady(unsigned events) {
         readSome();
     if (wantsWriting() && open() && (events & (kWritable | kHangUp | kIoError)) && sendQueued())
         tell();
+    if (watchesErrors() && (events & (kHangUp | kIoError)))
+        hungUp();
 }
 
 void StreamTransport::readyWhileBusy(unsigned events) {
     if (wantsWriting() && (events & (kWritable | kHangUp | kIoError)))
         sendAndTellLater();
-    if (open() && (events & (kReadable | kHangUp | kIoError)))
-        IoHandler::readyWhileBusy(events);
+    if (!open() || !(events & (kReadable | kHangUp | kIoError)))
+        return;
+    if (!everDisconnecting())
+        return IoHandler::readyWhileBusy(events);
+    if (wantsReading()) // lingering: what is read is dropped
+        readSome();
+    if (watchesErrors() && (events & (kHangUp | kIoError)))
+        hungUp();
 }
 
 void StreamTransport::readSome() {
@@ -155,23 +192,38 @@ void StreamTransport::readSome() {
 }
 
 void StreamTransport::inputEnded() {
-    auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
-    if (!halfCloseable) {
-        if (queue_)
-            sendQueued(); // one attempt: the last answer to a peer that only ended its writing
-        endSocket(connectionDone(), true);
+    inputEnded_ = true;
+    if (everDisconnecting()) {
+        if (writeEnded_)
+            endSocket(connectionDone(), true);
+        else
+            inputOver();
         return;
     }
-    inputEnded_ = true;
-    updateReading();
-    callHandler([halfCloseable] { halfCloseable->readConnectionLost(); });
-    if (writeEnded_)
+    if (queue_)
+        sendAndTellLater();
+    if (open())
+        deliverEof();
+    if (writeEnded_ && open())
         endSocket(connectionDone(), true);
+}
+
+void StreamTransport::inputOver() { watchErrorsOnly(); }
+
+void StreamTransport::closeFinished() { endSocket(connectionDone(), true); }
+
+// Both directions are gone, after the end of the input.
+void StreamTransport::hungUp() {
+    int error = 0;
+    socklen_t length = sizeof error;
+    ::getsockopt(fd(), SOL_SOCKET, SO_ERROR, &error, &length);
+    endSocket(ConnectionLost(error != 0 ? error : ECONNRESET), true);
 }
 
 void StreamTransport::updateReading() {
     const bool blocked = !readWhileBlocked_ && queue_ && queue_->size() > highWater;
-    const bool on = !paused_ && !blocked && !inputEnded_ && !everDisconnecting() && open();
+    const bool on = open() && !inputEnded_ && !outputFailed() &&
+                    (everDisconnecting() ? lingering() : !paused_ && !blocked);
     if (on != wantsReading())
         wantReading(on);
 }
@@ -184,6 +236,8 @@ void StreamTransport::pauseProducing() {
 void StreamTransport::resumeProducing() {
     paused_ = false;
     updateReading();
+    if (outputFailed())
+        readRestLater();
 }
 
 void StreamTransport::readWhileBlocked(bool on) {
@@ -194,8 +248,10 @@ void StreamTransport::readWhileBlocked(bool on) {
 // --- Writing
 
 void StreamTransport::write(std::string_view data) {
-    if (data.empty() || !mayWrite())
+    if (data.empty())
         return;
+    if (!mayWrite())
+        return writeDropped(data.size());
     if (!queue_)
         queue_ = WriteQueue::take();
     if (data.size() >= WriteQueue::large && open() && !wantsWriting())
@@ -205,8 +261,10 @@ void StreamTransport::write(std::string_view data) {
 }
 
 void StreamTransport::writeOwned(std::string&& data) {
-    if (data.empty() || !mayWrite())
+    if (data.empty())
         return;
+    if (!mayWrite())
+        return writeDropped(data.size());
     if (!queue_)
         queue_ = WriteQueue::take();
     const bool large = data.size() >= WriteQueue::large;
@@ -248,7 +306,7 @@ bool StreamTransport::sendQueued(std::string_view more) {
         return false;
     if (queue_) {
         if (const int error = queue_->sendTo(fd(), more); error != 0) {
-            endSocket(ConnectionLost(error));
+            writeFailed(error);
             return false;
         }
         if (queue_->empty())
@@ -261,7 +319,7 @@ bool StreamTransport::sendQueued(std::string_view more) {
     if (queue_)
         return false;
     if (everDisconnecting() && !hasProducer()) {
-        endSocket(connectionDone());
+        everythingSent();
         return false;
     }
     if (writeEnding_ && !writeEnded_ && !hasProducer()) {
@@ -305,6 +363,60 @@ void StreamTransport::tell() {
         endSocket(connectionDone(), true);
 }
 
+// After loseConnection(). Runs no user code.
+void StreamTransport::everythingSent() {
+    if (!lingering() || inputEnded_ || outputFailed())
+        return endSocket(connectionDone());
+    if (!writeEnded_)
+        ::shutdown(fd(), SHUT_WR);
+    writeEnded_ = writeEndTold_ = true;
+    updateReading();
+}
+
+// What the peer sent before is still delivered. The descriptor leaves the set: a socket that is broken is always
+// ready. Runs no user code; the caller keeps this alive.
+void StreamTransport::writeFailed(int error) {
+    if (everDisconnecting() || inputEnded_)
+        return endSocket(ConnectionLost(error));
+    noteUnsent(buffered(), *this, ConnectionLost(error));
+    dropQueue();
+    failOutput(ConnectionLost(error));
+    wantWriting(false);
+    updateReading();
+    readRestLater();
+}
+
+void StreamTransport::readRestLater() {
+    if (restQueued_ || !open())
+        return;
+    restQueued_ = true;
+    core()->soon([self = std::static_pointer_cast<StreamTransport>(Transport::shared_from_this())] {
+        self->restQueued_ = false;
+        self->readRest();
+    });
+}
+
+// One piece of what came before a write failed, or the end if there is no more.
+void StreamTransport::readRest() {
+    if (!open() || inHandler())
+        return; // handlersReturned() goes on
+    if (paused_ && restWaits())
+        return; // resumeProducing() goes on
+    const BufferLease lease(*core());
+    const ssize_t n = paused_ ? 0 : ::recv(fd(), lease.data(), lease.size(), MSG_DONTWAIT);
+    if (n > 0 || (n < 0 && errno == EINTR))
+        readRestLater();
+    if (n > 0)
+        deliverData({lease.data(), static_cast<std::size_t>(n)});
+    else if (!restQueued_)
+        endSocket(ConnectionLost("the connection broke while writing"), true); // failOutput() has the reason
+}
+
+bool StreamTransport::restWaits() const {
+    char byte;
+    return (protocol() && protocol()->holdsInput()) || ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void StreamTransport::dropQueue() noexcept { WriteQueue::giveBack(std::move(queue_)); }
 
 // --- Ending
@@ -312,11 +424,11 @@ void StreamTransport::dropQueue() noexcept { WriteQueue::giveBack(std::move(queu
 void StreamTransport::loseConnection() {
     if (!open())
         return closeUnattached();
-    if (everDisconnecting())
-        return;
+    const bool again = everDisconnecting();
     markDisconnecting();
     updateReading();
-    closeWhenSent();
+    if (!again)
+        closeWhenSent();
 }
 
 void StreamTransport::producerGone() { closeWhenSent(); }
@@ -331,7 +443,7 @@ void StreamTransport::closeWhenSent() {
 }
 
 void StreamTransport::loseWriteConnection() {
-    if (!open() || everDisconnecting() || writeEnding_)
+    if (!open() || everDisconnecting() || writeEnding_ || outputFailed())
         return;
     writeEnding_ = true;
     closeWhenSent();
@@ -343,7 +455,6 @@ void StreamTransport::abortConnection() {
         ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     if (!open())
         return closeUnattached();
-    dropQueue();
     endSocket(ConnectionAborted());
 }
 
@@ -358,14 +469,16 @@ void StreamTransport::reactorStopped() { endSocket(ConnectionLost("the reactor h
 
 // Closes the socket. The protocol hears of it now, if the caller is a turn of the reactor, else in a later
 // one; never while its handler is on the stack.
-void StreamTransport::endSocket(const Failure& reason, bool now) {
+void StreamTransport::endSocket(const Failure& given, bool now) {
     if (!open())
         return;
+    const Failure reason = TransportAccess::truthful(given, buffered());
+    if (queue_)
+        noteUnsent(buffered(), *this, reason);
     const auto self = std::static_pointer_cast<StreamTransport>(Transport::shared_from_this());
     ReactorCore& home = *core();
-    // Input that nobody read would make the close a reset, which may overtake what was just sent.
     if (everDisconnecting())
-        for (int i = 0; i < 16 && ::recv(fd(), nullptr, 1 << 20, MSG_TRUNC | MSG_DONTWAIT) > 0; ++i) {}
+        discardInput();
     cold_ = std::make_unique<Cold>();
     cold_->host = CompactAddress(socketName(fd(), false));
     dropQueue();
@@ -377,6 +490,15 @@ void StreamTransport::endSocket(const Failure& reason, bool now) {
     else
         home.soon(Delivery(self, reason));
     home.unref();
+}
+
+// Unread input would make the close a reset, which may overtake what was just sent. MSG_TRUNC: TCP copies nothing.
+void StreamTransport::discardInput() {
+    constexpr int atMost = 16;
+    const BufferLease lease(*core());
+    for (int i = 0; i < atMost; ++i)
+        if (::recv(fd(), lease.data(), lease.size(), MSG_TRUNC | MSG_DONTWAIT) <= 0)
+            return;
 }
 
 // --- Who and what

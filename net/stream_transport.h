@@ -51,6 +51,7 @@ public:
     void write(std::string_view data) override;
     std::size_t buffered() const noexcept override { return queue_ ? queue_->size() : 0; }
     void readWhileBlocked(bool on) override;
+    using Transport::loseConnection;
     void loseConnection() override;
     void abortConnection() override;
     void pauseProducing() override;
@@ -76,6 +77,10 @@ public:
 protected:
     void writeOwned(std::string&& data) override;
     void protocolAttached() override;
+    void inputOver() override;
+    void closeFinished() override;
+    Clock* clockOrNull() const noexcept override;
+    std::size_t unsent() const noexcept override;
     void* capability(std::type_index interface) override;
     void handlersReturned() override;
     void producerGone() override;
@@ -98,9 +103,16 @@ private:
     void tell();
     void readSome();
     void inputEnded();
+    void hungUp();
     void updateReading();
     void dropQueue() noexcept;
-    void endSocket(const Failure& reason, bool now = false);
+    void everythingSent();
+    void writeFailed(int error);
+    void readRestLater();
+    void readRest();
+    bool restWaits() const;
+    void discardInput();
+    void endSocket(const Failure& given, bool now = false);
     void closeUnattached() noexcept;
     bool option(int level, int name) const;
     void setOption(int level, int name, bool on);
@@ -117,6 +129,7 @@ private:
     bool writeEnded_ : 1 = false;  // and done
     bool writeEndTold_ : 1 = false;
     bool tellQueued_ : 1 = false;
+    bool restQueued_ : 1 = false;
 };
 
 } // namespace bine::inline v0::detail

@@ -1,5 +1,8 @@
 #include "bine/net/transport.h"
 
+#include <atomic>
+#include <chrono>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -20,6 +23,9 @@ HalfCloseableProtocol::~HalfCloseableProtocol() = default;
 
 namespace detail {
 
+/// How long an orderly end may take where the program sets no other time.
+constexpr Duration kEndBound = std::chrono::seconds(30);
+
 class OwnedTransport final : public Owned {
 public:
     explicit OwnedTransport(Transport& transport) : transport_(transport) {}
@@ -33,6 +39,22 @@ private:
 };
 
 struct TransportExtras {
+    TransportExtras() = default;
+    TransportExtras(const TransportExtras&) = delete;
+    TransportExtras& operator=(const TransportExtras&) = delete;
+    ~TransportExtras() { endBound(); }
+
+    void endBound() noexcept {
+        if (bound.active())
+            bound.cancel();
+    }
+    /// The reason of the end, if others say `given`.
+    const Failure& reasonOr(const Failure& given) const {
+        if (error)
+            return *error;
+        return outputError && !given.check<ConnectionAborted>() ? *outputError : given;
+    }
+
     std::shared_ptr<Producer> producer;
     bool streaming = false;
     bool producerPaused = false;
@@ -41,8 +63,15 @@ struct TransportExtras {
     std::vector<Resolver<>> waiters; // of drained()
     std::size_t maxBuffered = 0;
     std::optional<Failure> error;       // the reason, whatever others say
+    std::optional<Failure> outputError; // why writing failed; input may still come
     std::optional<Failure> pendingLoss; // waits for the handler on the stack
     std::string held;                   // delivered in spite of a handler on the stack
+    bool heldEof = false;               // and the end of the input behind it
+    Clock* clock = nullptr;             // of the reactor in attach()
+    std::size_t holds = 0;              // answers that are owed
+    Duration halfClosedTimeout = kEndBound;
+    Duration boundTime{0};
+    DelayedCall bound; // of an end that is under way
     std::vector<Function<void(const Failure&)>> afterLoss;
     std::vector<std::unique_ptr<OwnedTransport>> owners;
 };
@@ -61,6 +90,17 @@ bool TransportAccess::keptAlive(const Transport& transport) noexcept { return tr
 
 void TransportAccess::hush(Transport& transport) noexcept { transport.silent_ = true; }
 
+void TransportAccess::useClock(Transport& transport, Clock& clock) { transport.extras().clock = &clock; }
+
+void TransportAccess::releaseHold(Transport& transport) noexcept { transport.holdReleased(); }
+
+Failure TransportAccess::truthful(const Failure& reason, std::size_t unsent) {
+    if (unsent == 0 || !reason.check<ConnectionDone>())
+        return reason;
+    return ConnectionLost("the connection ended before everything was sent: " + std::to_string(unsent) +
+                          " bytes were not sent");
+}
+
 void TransportAccess::silence(Transport& transport) { transport.ownerDied(); }
 
 } // namespace detail
@@ -72,14 +112,36 @@ const Logger& logger() {
     return log;
 }
 
+std::string secondsText(Duration time) {
+    std::string text = std::to_string(std::chrono::duration<double>(time).count());
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.'))
+        text.pop_back();
+    return text + " s";
+}
+
+// Writes without a connection are a mistake that repeats itself: the log tells of one in a second.
+void noteWriteUnconnected(std::size_t bytes) {
+    if (!logger().enabled(LogLevel::debug))
+        return;
+    static std::atomic<TimePoint::rep> quietUntil{(std::numeric_limits<TimePoint::rep>::min)()};
+    const TimePoint::rep now = TimePoint(std::chrono::steady_clock::now()).time_since_epoch().count();
+    TimePoint::rep until = quietUntil.load(std::memory_order_relaxed);
+    constexpr Duration pause = std::chrono::seconds(1);
+    if (now < until || !quietUntil.compare_exchange_strong(until, now + pause.count(), std::memory_order_relaxed))
+        return;
+    logger().debug("Dropping " + std::to_string(bytes) + " bytes: the protocol is not connected");
+}
+
 LogContext contextOf(void* transport) { return LogContext(static_cast<Transport*>(transport)->logPrefix()); }
 
 class NullTransport final : public Transport {
 public:
     NullTransport() { markEnded(); }
     using Transport::write;
-    void write(std::string_view) override {}
+    void write(std::string_view data) override { noteWriteUnconnected(data.size()); }
     std::size_t buffered() const noexcept override { return 0; }
+    using Transport::loseConnection;
     void loseConnection() override {}
     void abortConnection() override {}
     void pauseProducing() override {}
@@ -111,6 +173,8 @@ void Transport::stopProducing() { loseConnection(); }
 void Transport::writeOwned(std::string&& data) { write(std::string_view(data)); }
 void* Transport::capability(std::type_index) { return nullptr; }
 void Transport::producerGone() { loseConnection(); }
+void Transport::closeFinished() { loseConnection(); }
+Clock* Transport::clockOrNull() const noexcept { return extras_ ? extras_->clock : nullptr; }
 std::string Transport::logPrefix() const { return protocol_ ? protocol_->logPrefix() : "transport"; }
 std::string Transport::describe() const { return "<" + logPrefix() + ">"; }
 
@@ -199,6 +263,8 @@ void Transport::settle() {
             const std::string data = std::exchange(extras_->held, {});
             callHandler([&] { protocol_->dataReceived(data); });
         }
+        if (std::exchange(extras_->heldEof, false))
+            deliverEof();
         if (extras_->pendingLoss) {
             const Failure reason = *std::exchange(extras_->pendingLoss, std::nullopt);
             lossNow(reason);
@@ -207,10 +273,12 @@ void Transport::settle() {
     }
     if (state_ == State::connected && !silent_)
         handlersReturned();
+    if (peerEnded_ && state_ == State::connected)
+        endIfFinishedLater();
 }
 
 void Transport::deliverData(std::string_view data) {
-    if (!protocol_ || silent_ || state_ != State::connected || disconnecting_ || data.empty())
+    if (!protocol_ || silent_ || state_ != State::connected || everDisconnecting() || data.empty())
         return;
     if (handlers_ != 0) {
         extras().held.append(data);
@@ -223,25 +291,35 @@ void Transport::markEnded() noexcept {
     if (state_ == State::lost)
         return;
     state_ = State::ended;
-    if (extras_)
-        extras_->held.clear();
+    if (!extras_)
+        return;
+    extras_->held.clear();
+    extras_->heldEof = false;
+    extras_->endBound();
 }
 
 void Transport::deliverLoss(const Failure& reason) {
     if (state_ == State::lost || (extras_ && extras_->pendingLoss))
         return;
+    const Failure told = detail::TransportAccess::truthful(reason, buffered());
     state_ = State::ended;
+    if (extras_)
+        extras_->endBound();
     if (handlers_ != 0)
-        extras().pendingLoss = reason;
+        extras().pendingLoss = told;
     else
-        lossNow(reason);
+        lossNow(told);
 }
 
 void Transport::lossNow(const Failure& given) {
     const auto self = self_.lock();
     const auto protocol = protocol_;
-    const Failure reason = extras_ && extras_->error ? *extras_->error : given;
+    const Failure reason = extras_ ? extras_->reasonOr(given) : given;
     state_ = State::lost;
+    if (extras_) {
+        extras_->endBound();
+        extras_->clock = nullptr;
+    }
     ++handlers_;
     {
         detail::Activity activity(contextOf, this);
@@ -269,6 +347,147 @@ void Transport::lossNow(const Failure& given) {
         detail::guarded("Unhandled error after the end of a connection", [&] { after(reason); });
 }
 
+// --- The end
+
+void Transport::deliverEof() {
+    if (!protocol_ || silent_ || state_ != State::connected || everDisconnecting() || eofCame_)
+        return;
+    if (handlers_ != 0) {
+        extras().heldEof = true;
+        return;
+    }
+    eofCame_ = true;
+    if (outputFailed())
+        return closeFinished();
+    if (auto* const halfCloseable = protocol_->as<HalfCloseableProtocol>()) {
+        inputOver();
+        callHandler([halfCloseable] { halfCloseable->readConnectionLost(); });
+        return;
+    }
+    if (finished())
+        return closeFinished();
+    if (!clockOrNull()) // nothing bounds the wait
+        return loseConnection();
+    peerEnded_ = true;
+    bindEnd(extras().halfClosedTimeout);
+    inputOver();
+}
+
+bool Transport::finished() const noexcept {
+    return buffered() == 0 && (!extras_ || (!extras_->producer && extras_->holds == 0));
+}
+
+void Transport::endIfFinished() {
+    if (state_ == State::connected && handlers_ == 0 && !everDisconnecting() && finished())
+        closeFinished();
+}
+
+void Transport::endIfFinishedLater() {
+    Clock* const clock = clockOrNull();
+    if (!clock || !finished())
+        return;
+    clock->callLater(Duration::zero(), [weak = self_] {
+        if (const auto transport = weak.lock())
+            transport->endIfFinished();
+    });
+}
+
+HoldOpen Transport::holdOpen() {
+    if (state_ != State::connected)
+        return {};
+    ++extras().holds;
+    return HoldOpen(self_);
+}
+
+void Transport::holdReleased() noexcept {
+    if (--extras_->holds == 0 && peerEnded_ && state_ == State::connected)
+        endIfFinishedLater();
+}
+
+void Transport::halfClosedTimeout(Delay time) {
+    if (time.value() < Duration::zero())
+        throw std::invalid_argument("halfClosedTimeout: the time must not be negative");
+    if (state_ != State::ended && state_ != State::lost)
+        extras().halfClosedTimeout = time.value();
+}
+
+Clock& Transport::clock() const {
+    Clock* const clock = state_ == State::ended || state_ == State::lost ? nullptr : clockOrNull();
+    if (!clock)
+        throw std::logic_error("clock: " + describe() + " has no clock: it is not connected, or was not attached "
+                               "to a reactor; use attach()");
+    return *clock;
+}
+
+void Transport::loseConnection(Linger linger) {
+    if (state_ == State::connected && clockOrNull()) {
+        lingering_ = true;
+        bindEnd(linger.time());
+    }
+    loseConnection();
+}
+
+// Of several bounds the earliest counts. REQUIRES: there is a clock.
+void Transport::bindEnd(Duration time) {
+    Clock& clock = *clockOrNull();
+    auto& more = extras();
+    if (more.bound.active() && more.bound.getTime() - clock.now() <= time)
+        return;
+    more.endBound();
+    more.boundTime = time;
+    more.bound = clock.callLater(time, [weak = self_] {
+        if (const auto transport = weak.lock())
+            transport->boundPassed();
+    });
+}
+
+void Transport::boundPassed() {
+    if (state_ != State::connected)
+        return;
+    const std::size_t bytes = unsent();
+    if (everDisconnecting() && bytes == 0 && !hasProducer())
+        return failConnection(connectionDone());
+    failConnection(ConnectionLost((everDisconnecting() ? "closing" : "answering a peer that ended its writing") +
+                                  std::string(" took more than ") + secondsText(extras_->boundTime) + ": " +
+                                  std::to_string(bytes) + " bytes were not sent"));
+}
+
+void Transport::failOutput(const Failure& reason) {
+    if (state_ != State::connected || outputFailed())
+        return;
+    extras().outputError = reason;
+    closing_ |= kOutputFailed;
+    if (Clock* const clock = clockOrNull(); clock && (hasProducer() || !extras_->waiters.empty()))
+        clock->callLater(Duration::zero(), [weak = self_] {
+            if (const auto transport = weak.lock())
+                transport->tellOutputFailed();
+        });
+}
+
+void Transport::tellOutputFailed() {
+    if (state_ == State::lost)
+        return;
+    const Failure reason = *extras_->outputError;
+    const auto producer = std::exchange(extras_->producer, nullptr);
+    auto waiters = std::exchange(extras_->waiters, {});
+    if (producer && !silent_)
+        callHandler([&] { producer->stopProducing(); });
+    for (auto& waiter : waiters)
+        if (!waiter.called())
+            waiter.errback(reason);
+}
+
+void Transport::writeDropped(std::size_t bytes) {
+    if (dropNoted_ || !logger().enabled(LogLevel::debug))
+        return;
+    dropNoted_ = true;
+    const char* const why = state_ == State::ended || state_ == State::lost ? "the connection has ended"
+                            : outputFailed()                                ? "an earlier write failed"
+                            : everDisconnecting()                           ? "loseConnection() was called"
+                                                                            : "loseWriteConnection() was called";
+    logger().debug("Dropping " + std::to_string(bytes) + " bytes written to " + describe() + ": " + why);
+}
+
 // --- Owners
 
 void Transport::own(detail::OwnerHook& hook) {
@@ -284,7 +503,10 @@ void Transport::ownerDied() {
     if (state_ == State::lost)
         return;
     silent_ = true;
-    abortConnection();
+    if (state_ != State::connected || !everDisconnecting() || hasProducer() || !clockOrNull())
+        return abortConnection();
+    if (!extras().bound.active()) // what was written before is still sent
+        bindEnd(detail::kEndBound);
 }
 
 // --- Flow control
@@ -293,13 +515,13 @@ bool Transport::hasProducer() const noexcept { return extras_ && extras_->produc
 
 bool Transport::watched() const noexcept {
     return (extras_->producer && (!extras_->streaming || extras_->producerPaused)) ||
-           !extras_->waiters.empty();
+           !extras_->waiters.empty() || peerEnded_;
 }
 
 void Transport::registerProducer(std::shared_ptr<Producer> producer, bool streaming) {
     if (!producer)
         throw std::invalid_argument("registerProducer: there is no producer");
-    if (state_ == State::ended || state_ == State::lost) {
+    if (state_ == State::ended || state_ == State::lost || outputFailed()) {
         producer->stopProducing();
         return;
     }
@@ -320,8 +542,12 @@ void Transport::unregisterProducer() {
     if (!hasProducer())
         return;
     const auto old = std::exchange(extras_->producer, nullptr);
-    if (disconnecting_ && state_ == State::connected)
+    if (state_ != State::connected)
+        return;
+    if (everDisconnecting())
         producerGone();
+    else if (peerEnded_)
+        endIfFinishedLater();
 }
 
 void Transport::stopConsuming() {
@@ -369,22 +595,26 @@ void Transport::outputGrew() {
 }
 
 void Transport::outputDrained() {
-    if (!extras_ || state_ != State::connected || silent_)
+    if (!extras_ || state_ != State::connected || silent_ || outputFailed())
         return;
     const auto self = self_.lock();
     auto& more = *extras_;
     if (more.producer && (!more.streaming || more.producerPaused))
         resumeProducer();
-    if (more.waiters.empty() || state_ != State::connected || buffered() != 0)
+    if (state_ != State::connected || buffered() != 0)
         return;
     for (auto& waiter : std::exchange(more.waiters, {}))
         if (!waiter.called())
             waiter.callback();
+    if (peerEnded_)
+        endIfFinished();
 }
 
 Deferred<> Transport::drained() {
     if (state_ == State::ended || state_ == State::lost)
         return fail<void>(ConnectionLost("the connection has ended"));
+    if (outputFailed())
+        return fail<void>(*extras_->outputError);
     if (buffered() == 0)
         return succeed();
     return extras().waiters.emplace_back().deferred();

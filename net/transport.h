@@ -7,8 +7,9 @@
 // synchronously. Cost of an idle one: docs/net.md, "What a connection costs".
 //
 // To write a transport of your own, derive from Transport, implement the pure functions, and call
-// deliverData(), deliverLoss(), outputGrew() and outputDrained(): they stand for the exception barrier, for
-// the busy rule (see deliverData) and for the producers. attach() connects it.
+// deliverData(), deliverEof(), deliverLoss(), outputGrew() and outputDrained(): they stand for the exception
+// barrier, for the busy rule (see deliverData), for the producers, and for what a connection owes its peer at the
+// end. attach() connects it.
 
 #include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
@@ -21,6 +22,7 @@
 #include <type_traits>
 #include <typeindex>
 
+#include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
 #include "bine/defer/failure.h"
 #include "bine/defer/function.h"
@@ -28,6 +30,7 @@
 #include "bine/log/context.h"
 #include "bine/log/export.h"
 #include "bine/net/address.h"
+#include "bine/net/ending.h"
 #include "bine/net/producer.h"
 
 namespace bine::inline v0 {
@@ -87,13 +90,26 @@ public:
     /// Sends what waits (and what a registered producer still writes), then closes. No dataReceived() from
     /// now on.
     virtual void loseConnection() = 0;
+    /// The same within a bound, and without a reset that could destroy the last bytes: sends what waits, ends the
+    /// writing, drops what the peer still sends, and closes when the peer has closed. After the time it aborts. The
+    /// reason is then ConnectionLost with the number of bytes that were not sent, or ConnectionDone if all were.
+    /// After loseConnection() it adds the bound; of several bounds the earliest counts. A transport without a clock()
+    /// has no bound. One that is no socket drops no input and closes when everything is sent.
+    void loseConnection(Linger linger);
     /// Ends now: what waits is dropped, the peer sees a reset.
     virtual void abortConnection() = 0;
     /// From the attachment of a protocol until the end of the connection below, which may be before the
     /// protocol hears of it.
     bool connected() const noexcept { return state_ == State::connected; }
     /// loseConnection() was called, and the connection has not ended yet.
-    bool disconnecting() const noexcept { return disconnecting_ && state_ == State::connected; }
+    bool disconnecting() const noexcept { return everDisconnecting() && state_ == State::connected; }
+    /// An answer is owed, as long as the object lives: if the peer ends its writing, the connection stays open for it.
+    /// Empty if not connected.
+    HoldOpen holdOpen();
+    /// How long the connection stays open after the peer has ended its writing, for what is queued, for a registered
+    /// producer, and for answers that are owed: 30 s unless set. Then it is aborted, with ConnectionLost. Counts for an
+    /// end that comes later. Half-closeable protocols decide for themselves. Throws std::invalid_argument if negative.
+    void halfClosedTimeout(Delay time);
 
     // --- Flow control: as a producer of data, and as a consumer of what a producer of the application makes.
 
@@ -116,6 +132,9 @@ public:
     /// addresses.
     virtual Address getPeer() const { return {}; }
     virtual Address getHost() const { return {}; }
+    /// The clock of this connection's loop, for timeouts. Valid while connected. Throws std::logic_error if there is
+    /// none: not connected, or a transport of your own that was not attached with attach().
+    Clock& clock() const;
     /// An optional ability, or null: transport().as<HalfCloseableTransport>(). The pointer lives as long as
     /// the transport. Wrappers pass the question on.
     template <class I>
@@ -127,7 +146,8 @@ public:
     /// One line for people: "<Echo #3 on 8000>".
     virtual std::string describe() const;
     /// When `owner` dies, the connection is aborted and its protocol hears nothing more, connectionLost()
-    /// neither. Several owners: the first that dies.
+    /// neither. Several owners: the first that dies. If loseConnection() was called before, what waits is still sent:
+    /// within its Linger, else within 30 s. A registered producer cannot finish without its owner: then it aborts.
     template <class X>
     void ownedBy(X& owner) {
         own(detail::hookOf(owner));
@@ -161,6 +181,21 @@ protected:
     /// and delivered when the handler has returned. May destroy this object's last outside reference: it is
     /// kept until the call returns.
     void deliverData(std::string_view data);
+    /// The peer has ended its writing, and everything before was delivered. A half-closeable protocol hears
+    /// readConnectionLost(). For any other one the connection stays open until nothing is queued, no producer is
+    /// registered and no answer is owed, and then ends with closeFinished(); at once if there is nothing. A second call
+    /// does nothing, nor does one after loseConnection(). While a handler is on the stack it waits, as deliverData().
+    void deliverEof();
+    /// The input has ended and the connection goes on: stop reading. Runs no user code.
+    virtual void inputOver() {}
+    /// The peer has ended its writing and nothing is owed: close. Called from turns, or from deliverEof(). The default
+    /// calls loseConnection().
+    virtual void closeFinished();
+    /// A write failed for good, and what waited is lost: acceptsWrites() is false from now on. A producer and the
+    /// waiters of drained() hear of it in a later turn. Deliver what has arrived before, then call deliverLoss(): its
+    /// reason will be this one. Runs no user code.
+    void failOutput(const Failure& reason);
+    bool outputFailed() const noexcept { return (closing_ & kOutputFailed) != 0; }
     /// The connection has ended: stopProducing(), the waiters of drained(), connectionLost(), in this order;
     /// now, or when the handler on the stack has returned. A second call does nothing. Never from inside
     /// loseConnection() or abortConnection(): from a later turn.
@@ -168,16 +203,21 @@ protected:
     /// The connection below has ended, connected() is false from now on; deliverLoss() will follow.
     void markEnded() noexcept;
     /// loseConnection() was called.
-    void markDisconnecting() noexcept { disconnecting_ = true; }
-    bool everDisconnecting() const noexcept { return disconnecting_; }
+    void markDisconnecting() noexcept { closing_ |= kDisconnecting; }
+    bool everDisconnecting() const noexcept { return (closing_ & kDisconnecting) != 0; }
+    /// With a Linger: when everything is sent end the writing, and drop input until the peer closes.
+    bool lingering() const noexcept { return lingering_; }
     /// Whether a call of user code made by this transport is on the stack.
     bool inHandler() const noexcept { return handlers_ != 0; }
     /// The last handler on the stack returned, and the connection lives: read on.
     virtual void handlersReturned() {}
     /// Whether write() is to accept data: connected, and not disconnecting unless a producer still writes.
     bool acceptsWrites() const noexcept {
-        return state_ != State::ended && state_ != State::lost && (!disconnecting_ || hasProducer());
+        return state_ != State::ended && state_ != State::lost &&
+               (closing_ == 0 || (closing_ == kDisconnecting && hasProducer()));
     }
+    /// Notes in the log, at debug level and once per connection, that `bytes` were not accepted.
+    void writeDropped(std::size_t bytes);
     /// After a write that left bytes waiting: pauses a producer, sees to maxBuffered().
     void outputGrew();
     /// Nothing waits any more: resumes a producer, fires drained(). Runs user code: not from inside write(),
@@ -203,6 +243,10 @@ protected:
     void failConnection(const Failure& reason);
     /// True if something else than attach() keeps a connected transport alive.
     virtual bool keptAlive() const noexcept { return false; }
+    /// The clock of the connection's loop, or null. The default is that of the reactor in attach().
+    virtual Clock* clockOrNull() const noexcept;
+    /// How many bytes an abort would destroy now. The default is buffered().
+    virtual std::size_t unsent() const noexcept { return buffered(); }
 
     Protocol* protocol() const noexcept { return protocol_.get(); }
 
@@ -221,6 +265,13 @@ private:
     bool watched() const noexcept;
     void own(detail::OwnerHook& hook);
     void ownerDied();
+    bool finished() const noexcept;
+    void endIfFinished();
+    void endIfFinishedLater();
+    void holdReleased() noexcept;
+    void bindEnd(Duration time);
+    void boundPassed();
+    void tellOutputFailed();
     detail::TransportExtras& extras();
 
     std::weak_ptr<Transport> self_;
@@ -228,8 +279,13 @@ private:
     std::unique_ptr<detail::TransportExtras> extras_; // what most connections never need
     std::uint32_t handlers_ = 0;
     State state_ = State::unattached;
-    bool disconnecting_ = false;
-    bool silent_ = false; // an owner died
+    static constexpr std::uint8_t kDisconnecting = 1, kOutputFailed = 2;
+    std::uint8_t closing_ = 0;
+    bool silent_ : 1 = false;    // an owner died
+    bool eofCame_ : 1 = false;   // deliverEof() was called
+    bool peerEnded_ : 1 = false; // and the connection stays open for what is owed
+    bool lingering_ : 1 = false;
+    bool dropNoted_ : 1 = false;
 };
 
 /// What Protocol::transport() is before and after a connection: everything is a no-op. drained() fails with

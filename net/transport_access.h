@@ -15,6 +15,11 @@ struct BINE_EXPORT TransportAccess {
     /// Ends the connection and tells the protocol now, or when its handler returns. For the end of a reactor.
     static void endNow(Transport& transport, const Failure& reason);
     static bool keptAlive(const Transport& transport) noexcept;
+    /// The clock of a transport that has none of its own. It must outlive the connection.
+    static void useClock(Transport& transport, Clock& clock);
+    /// The reason that is told: an end with unsent bytes is never ConnectionDone.
+    static Failure truthful(const Failure& reason, std::size_t unsent);
+    static void releaseHold(Transport& transport) noexcept;
     /// As the death of an owner, in its two steps: the protocol hears nothing more; the connection is
     /// aborted.
     static void hush(Transport& transport) noexcept;

@@ -105,6 +105,9 @@ public:
 
 private:
     void lookUp(const FingerQuery& query) {
+        // Many clients end their writing behind the query: the answer is owed all the same, within our own deadline.
+        transport().halfClosedTimeout(factory_->options_.timeout());
+        answer_ = transport().holdOpen();
         lookup(query)
             .ownedBy(*this)
             .addErrback([](const Failure& failure) {
@@ -128,6 +131,7 @@ private:
     const std::shared_ptr<FingerFactory> factory_;
     const Peers::iterator peer_;
     DelayedCall deadline_;
+    HoldOpen answer_;
     bool asked_ = false;
 };
 

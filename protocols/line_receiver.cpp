@@ -100,6 +100,8 @@ void LineReceiver::stopProducing() {
 
 std::string LineReceiver::clearLineBuffer() { return buffer_.clear(); }
 
+bool LineReceiver::holdsInput() const noexcept { return paused_ && buffer_.kept() != 0; }
+
 // Delivers what is kept, outside of dataReceived().
 void LineReceiver::goOn() {
     if (buffer_.isOpen() || buffer_.kept() == 0 || paused_) return;

@@ -71,6 +71,8 @@ public:
     void stopProducing() override;
     bool paused() const noexcept { return paused_; }
 
+    bool holdsInput() const noexcept override;
+
     /// Takes what has arrived and was not delivered.
     std::string clearLineBuffer();
 

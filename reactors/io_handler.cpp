@@ -34,10 +34,17 @@ void IoHandler::wantWriting(bool on) {
     applyInterest();
 }
 
+void IoHandler::watchErrorsOnly() {
+    wantsReading_ = false;
+    watchesErrors_ = true;
+    applyInterest();
+}
+
 void IoHandler::applyInterest() {
     if (!open() || !core_ || !core_->poller_) return;
-    const bool reading = wantsReading_ && !(busy_ != 0 && heldWhileBusy_);
-    const auto wanted = static_cast<std::uint8_t>((reading ? kReadable : 0) | (wantsWriting_ ? kWritable : 0));
+    const bool held = busy_ != 0 && heldWhileBusy_;
+    const auto wanted = static_cast<std::uint8_t>((wantsReading_ && !held ? kReadable : 0) | (wantsWriting_ ? kWritable : 0) |
+                                                  (watchesErrors_ && !held ? kErrorsOnly : 0));
     if (wanted == applied_) return;
     core_->poller_->watch(fd_, ReactorCore::tokenOf(slot_, core_->slots_[slot_].generation), applied_, wanted);
     applied_ = wanted;
@@ -55,7 +62,7 @@ void IoHandler::markDirty() {
 int IoHandler::releaseDescriptor() {
     if (!open()) return -1;
     const int fd = fd_;
-    wantsReading_ = wantsWriting_ = false;
+    wantsReading_ = wantsWriting_ = watchesErrors_ = false;
     applyInterest();  // off the set while the descriptor is still ours
     leaveSlot();
     return fd;
@@ -64,7 +71,7 @@ int IoHandler::releaseDescriptor() {
 void IoHandler::abandonDescriptor() {
     if (!open()) return;
     if (applied_ != 0 && core_ && core_->poller_) core_->poller_->forget(fd_, ReactorCore::tokenOf(slot_, core_->slots_[slot_].generation));
-    wantsReading_ = wantsWriting_ = false;
+    wantsReading_ = wantsWriting_ = watchesErrors_ = false;
     applied_ = 0;
     leaveSlot();
 }

@@ -22,6 +22,7 @@ enum IoEvents : std::uint8_t {
     kWritable = 2,
     kHangUp = 4,   // both directions are gone
     kIoError = 8,  // an error is pending on the descriptor
+    kErrorsOnly = 16,  // as interest: nothing but kHangUp and kIoError
 };
 
 class BINE_EXPORT IoHandler : public std::enable_shared_from_this<IoHandler> {
@@ -58,6 +59,9 @@ protected:
     void wantWriting(bool on);
     bool wantsReading() const noexcept { return wantsReading_; }
     bool wantsWriting() const noexcept { return wantsWriting_; }
+    /// Stops reading for good, and still hears of hang-ups and errors. These stay until the descriptor is closed: close it when one is reported.
+    void watchErrorsOnly();
+    bool watchesErrors() const noexcept { return watchesErrors_; }
     /// Out of the set, closed, slot freed, off the dirty list. The object lives until the frames that serve it have returned.
     void closeDescriptor();
     /// As closeDescriptor(), but hands the descriptor back open.
@@ -94,6 +98,7 @@ private:
     std::uint8_t applied_ = 0;
     bool wantsReading_ = false;
     bool wantsWriting_ = false;
+    bool watchesErrors_ = false;
     bool heldWhileBusy_ = false;
     bool dirty_ = false;
     IoHandler* dirtyNext_ = nullptr;

@@ -22,7 +22,7 @@ public:
     static constexpr Duration kForever = (Duration::max)();
 
     virtual ~Poller() = default;
-    /// Changes what is watched on fd from `was` to `now` (kReadable | kWritable); zero is out of the set, so that hang-ups stay silent too.
+    /// Changes what is watched on fd from `was` to `now` (kReadable | kWritable | kErrorsOnly); zero is out of the set, so that hang-ups stay silent too.
     /// Throws std::system_error: EPERM for what cannot be polled; ENOSPC, ENOMEM.
     virtual void watch(int fd, std::uint64_t token, unsigned was, unsigned now) = 0;
     /// The descriptor was closed behind our back, and the number may be somebody else's by now: what was watched for `token` is dropped, and nothing else.
