@@ -29,9 +29,10 @@ private:
 /// is safe when that is gone.
 ///
 ///     void lineReceived(std::string_view line) override {
-///         lookUp(line).ownedBy(*this).addCallback(
-///             [this, owed = transport().holdOpen()](const std::string& answer) { sendLine(answer); });
-///     }
+///         lookUp(std::string(line))
+///             .ownedBy(*this)
+///             .addCallback([this, owed = transport().holdOpen()](const std::string& answer) { sendLine(answer); });
+///     } // docs/examples/net.cpp
 class [[nodiscard]] HoldOpen {
 public:
     /// Holds nothing.

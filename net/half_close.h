@@ -2,7 +2,7 @@
 // Half-close: ending one direction of a connection and keeping the other.
 //
 // A protocol that derives from HalfCloseableProtocol too hears of each direction's end; any other protocol
-// loses the whole connection when the peer ends its writing. Ask a transport with
+// finishes its answer when the peer ends its writing, and then loses the connection. Ask a transport with
 // transport().as<HalfCloseableTransport>().
 
 #include "bine/log/export.h"
@@ -14,7 +14,7 @@ public:
     virtual ~HalfCloseableProtocol();
     /// The peer will send no more. Writing still works; loseConnection() ends it.
     virtual void readConnectionLost() = 0;
-    /// What loseWriteConnection() asked for is done; or the peer stopped reading. Reading still works.
+    /// What loseWriteConnection() asked for is done. Reading still works.
     virtual void writeConnectionLost() = 0;
 };
 

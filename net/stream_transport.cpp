@@ -398,18 +398,22 @@ void StreamTransport::readRestLater() {
 
 // One piece of what came before a write failed, or the end if there is no more.
 void StreamTransport::readRest() {
-    if (!open() || inHandler())
+    if (!open())
+        return;
+    const auto end = [this] { endSocket(ConnectionLost("a write failed"), true); }; // failOutput() knows why
+    if (everDisconnecting())
+        return end();
+    if (inHandler())
         return; // handlersReturned() goes on
-    if (paused_ && restWaits())
-        return; // resumeProducing() goes on
+    if (paused_)
+        return restWaits() ? void() : end(); // resumeProducing() goes on
     const BufferLease lease(*core());
-    const ssize_t n = paused_ ? 0 : ::recv(fd(), lease.data(), lease.size(), MSG_DONTWAIT);
-    if (n > 0 || (n < 0 && errno == EINTR))
-        readRestLater();
+    const ssize_t n = ::recv(fd(), lease.data(), lease.size(), MSG_DONTWAIT);
+    if (n <= 0 && !(n < 0 && errno == EINTR))
+        return end();
+    readRestLater();
     if (n > 0)
         deliverData({lease.data(), static_cast<std::size_t>(n)});
-    else if (!restQueued_)
-        endSocket(ConnectionLost("the connection broke while writing"), true); // failOutput() has the reason
 }
 
 bool StreamTransport::restWaits() const {
@@ -427,7 +431,11 @@ void StreamTransport::loseConnection() {
     const bool again = everDisconnecting();
     markDisconnecting();
     updateReading();
-    if (!again)
+    if (again)
+        return;
+    if (outputFailed())
+        readRestLater();
+    else
         closeWhenSent();
 }
 

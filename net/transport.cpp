@@ -475,6 +475,8 @@ void Transport::tellOutputFailed() {
     for (auto& waiter : waiters)
         if (!waiter.called())
             waiter.errback(reason);
+    if (producer && everDisconnecting() && state_ == State::connected)
+        producerGone();
 }
 
 void Transport::writeDropped(std::size_t bytes) {

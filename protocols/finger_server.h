@@ -50,7 +50,8 @@ private:
 class BINE_EXPORT FingerFactory : public Factory {
 public:
     /// Finds what is said about a user, or about everybody if `user` is empty; `verbose`: the long form is wanted. A failure is logged, and the peer is told "Internal error
-    /// in server". It is cancelled when the peer goes.
+    /// in server". It is cancelled when the connection is lost; a peer that only ends its
+    /// writing still gets the answer.
     using Lookup = Function<Deferred<std::string>(std::string user, bool verbose)>;
 
     /// The clock (a reactor is one) must outlive the connections.

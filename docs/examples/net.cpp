@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "bine/net/tcp.h"
+#include "bine/protocols/line_receiver.h"
 #include "bine/reactors/native_reactors.h"
 
 struct Echo : bine::Protocol {
@@ -18,8 +19,19 @@ struct Question : bine::Protocol {
     }
 };
 
+bine::Deferred<std::string> lookUp(std::string name) { return bine::succeed(std::move(name)); }
+
+struct Lookup : bine::LineReceiver {
+    void lineReceived(std::string_view line) override {
+        lookUp(std::string(line))
+            .ownedBy(*this)
+            .addCallback([this, owed = transport().holdOpen()](const std::string& answer) { sendLine(answer); });
+    }
+};
+
 int main() {
     bine::EpollReactor reactor;
+    bine::ListeningPort names = bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Lookup>());
     bine::ListeningPort port = bine::listenTCP(reactor, 8000, bine::Factory::forProtocol<Echo>());
     bine::connectProtocol(reactor, "localhost", 8000, std::make_shared<Question>())
         .addCallback([](std::shared_ptr<Question>) { std::puts("connected"); });

@@ -2,7 +2,10 @@
 
 #include <random>
 
+#include "bine/defer/owner.h"
+#include "bine/log/log.h"
 #include "bine/log/recorder.h"
+#include "bine/net/half_close.h"
 #include "bine/net/memory_transport.h"
 #include "bine/net/network.h"
 #include "bine/reactors/manual_clock.h"
@@ -48,7 +51,13 @@ public:
         if (acceptsWrites())
             sent += data;
     }
-    std::size_t buffered() const noexcept override { return 0; }
+    std::size_t left = 0;
+    std::size_t buffered() const noexcept override { return left; }
+    void drainedAll() {
+        left = 0;
+        outputDrained();
+    }
+    using Transport::loseConnection;
     void loseConnection() override { markDisconnecting(); }
     void abortConnection() override {
         gone = true;
@@ -57,6 +66,8 @@ public:
     void pauseProducing() override {}
     void resumeProducing() override {}
     void arrived(std::string_view data) { deliverData(data); }
+    void inputEnded() { deliverEof(); }
+    void broke(const Failure& reason) { failOutput(reason); }
     void ended(const Failure& reason) { deliverLoss(reason); }
 };
 
@@ -244,7 +255,286 @@ private slots:
         QVERIFY(protocol->lostBy<ConnectionLost>());
     }
 
+    // --- The end of the input
+
+    void r166_afterTheEndOfTheInputWhatWaitsIsSent() {
+        Wire wire;
+        wire.transport->blockOutput(true);
+        wire.transport->write("answer");
+        wire.transport->feedEof();
+        QVERIFY(!wire.protocol->lost() && wire.protocol->connected());
+        wire.transport->write(", and more");
+        QCOMPARE(wire.transport->takeOutput(), "answer, and more");
+        QVERIFY(wire.protocol->lostBy<ConnectionDone>());
+        QCOMPARE(wire.protocol->events, list({"made", "lost"}));
+        QVERIFY(wire.transport->manualClock().getDelayedCalls().empty());
+    }
+    void r166_anOwedAnswerHoldsTheConnectionOpen() {
+        Wire wire;
+        HoldOpen owed = wire.transport->holdOpen();
+        HoldOpen moved = std::move(owed);
+        wire.transport->feedEof();
+        QVERIFY(!wire.protocol->lost() && moved && !owed);
+        wire.transport->write("answer");
+        moved.release();
+        moved.release();
+        QVERIFY(!wire.protocol->lost());
+        wire.transport->manualClock().advance(0s);
+        QVERIFY(wire.protocol->lostBy<ConnectionDone>());
+        QCOMPARE(wire.transport->value(), "answer");
+    }
+    void r166_aProducerHoldsTheConnectionOpen() {
+        Wire wire;
+        auto source = std::make_shared<Source>();
+        wire.transport->registerProducer(source, true);
+        wire.transport->feedEof();
+        QVERIFY(!wire.protocol->lost());
+        wire.transport->unregisterProducer();
+        QVERIFY(!wire.protocol->lost());
+        wire.transport->manualClock().advance(0s);
+        QVERIFY(wire.protocol->lostBy<ConnectionDone>());
+        QCOMPARE(source->stopped, 0);
+    }
+    void r166_theBoundIsAnAbortThatNamesTheBytes() {
+        Wire wire;
+        wire.transport->blockOutput(true);
+        wire.transport->write("12345");
+        wire.transport->feedEof();
+        wire.transport->manualClock().advance(30s - 1ns);
+        QVERIFY(!wire.transport->aborted());
+        wire.transport->manualClock().advance(1ns);
+        QVERIFY(wire.transport->aborted());
+        wire.transport->finish();
+        QVERIFY(wire.protocol->lostBy<ConnectionLost>());
+        QCOMPARE(wire.protocol->reason->getErrorMessage(),
+                 "answering a peer that ended its writing took more than 30 s: 5 bytes were not sent");
+    }
+    void r166_theBoundCanBeSet() {
+        Wire wire;
+        wire.transport->halfClosedTimeout(2s);
+        const HoldOpen owed = wire.transport->holdOpen();
+        wire.transport->feedEof();
+        wire.transport->manualClock().advance(2s);
+        QVERIFY(wire.transport->aborted());
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, wire.transport->halfClosedTimeout(-1s));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, Linger(-1s));
+    }
+    void r166_anAnswerFromAHandlerIsNotCutOff() {
+        Wire wire;
+        HoldOpen owed = wire.transport->holdOpen();
+        auto source = std::make_shared<Source>();
+        wire.transport->feedEof();
+        source->onResume = [&] { // a handler with a dialog
+            wire.transport->unregisterProducer();
+            owed.release();
+            wire.transport->manualClock().advance(1s);
+            QVERIFY(!wire.protocol->lost());
+            wire.transport->write("answer");
+        };
+        wire.transport->registerProducer(source, false);
+        QCOMPARE(wire.transport->value(), "answer");
+        QVERIFY(!wire.protocol->lost());
+        wire.transport->manualClock().advance(0s);
+        QVERIFY(wire.protocol->lostBy<ConnectionDone>());
+    }
+    void aHeldAnswerIsSafeWhenTheTransportIsGone() {
+        HoldOpen owed;
+        {
+            Wire wire;
+            owed = wire.transport->holdOpen();
+            QVERIFY(owed);
+        }
+        QVERIFY(!owed);
+        owed.release();
+        QVERIFY(!nullTransport().holdOpen());
+    }
+
+    // --- Other ends
+
+    void r162_aLossWithUnsentBytesIsNeverDone() {
+        Wire wire;
+        wire.transport->blockOutput(true);
+        wire.transport->write("12345");
+        wire.transport->loseConnection();
+        wire.transport->finish();
+        QVERIFY(!wire.protocol->lostBy<ConnectionDone>());
+        QVERIFY(wire.protocol->reason->getErrorMessage().find("5 bytes were not sent") != std::string::npos);
+    }
+    void r154_aLingerBoundsTheEnd() {
+        Wire wire;
+        wire.transport->blockOutput(true);
+        wire.transport->write("12345");
+        wire.transport->loseConnection(Linger(60s));
+        wire.transport->loseConnection(Linger(2s)); // the earliest counts
+        wire.transport->loseConnection(Linger(20s));
+        wire.transport->manualClock().advance(2s);
+        QVERIFY(wire.transport->aborted());
+        wire.transport->finish();
+        QCOMPARE(wire.protocol->reason->getErrorMessage(), "closing took more than 2 s: 5 bytes were not sent");
+    }
+    void r154_aLingerWithEverythingSentIsDone() {
+        Wire wire;
+        wire.transport->loseConnection(Linger(2s));
+        wire.transport->manualClock().advance(2s);
+        QVERIFY(wire.transport->aborted());
+        wire.transport->finish();
+        QVERIFY(wire.protocol->lostBy<ConnectionDone>());
+    }
+    void r135_inputBeforeAFailedWriteIsDelivered() {
+        Wire wire;
+        auto source = std::make_shared<Source>();
+        wire.transport->pauseProducing();
+        wire.transport->registerProducer(source, true);
+        wire.transport->feed("last words");
+        wire.transport->blockOutput(true);
+        wire.transport->write("lost");
+        bool failed = false;
+        wire.transport->drained().addErrback([&](const Failure&) { failed = true; });
+        wire.transport->breakOutput(ConnectionLost("broken"));
+        wire.transport->write("dropped");
+        QCOMPARE(wire.transport->value(), "");
+        QCOMPARE(source->stopped, 0);
+        wire.transport->manualClock().advance(0s);
+        QVERIFY(source->stopped == 1 && failed && !wire.protocol->lost());
+        wire.transport->resumeProducing();
+        QCOMPARE(wire.protocol->data, "last words");
+        QCOMPARE(wire.protocol->reason->getErrorMessage(), "broken");
+        QCOMPARE(source->stopped, 1);
+    }
+    void r268_anOwnersDeathAfterLoseConnectionLeavesTheOutput() {
+        Wire wire;
+        wire.transport->blockOutput(true);
+        {
+            Scope owner;
+            wire.transport->ownedBy(owner);
+            wire.transport->write("bye");
+            wire.transport->loseConnection();
+        }
+        QVERIFY(!wire.transport->aborted());
+        QCOMPARE(wire.transport->takeOutput(), "bye");
+        wire.transport->finish();
+        QCOMPARE(wire.protocol->events, list({"made"}));
+
+        Wire stuck;
+        {
+            Scope owner;
+            stuck.transport->ownedBy(owner);
+            stuck.transport->loseConnection();
+        }
+        stuck.transport->manualClock().advance(30s);
+        QVERIFY(stuck.transport->aborted());
+    }
+    void aDroppedWriteIsLoggedOncePerConnection() {
+        std::vector<std::string> messages;
+        const auto listening = addLogObserver([&](const LogEvent& event) { messages.push_back(event.message); });
+        Wire wire;
+        wire.transport->loseConnection();
+        wire.transport->write("12345");
+        wire.transport->write("678");
+        QCOMPARE(messages, list({"Dropping 5 bytes written to <Heard>: loseConnection() was called"}));
+    }
+    void writesWithoutAConnectionAreLoggedNowAndThen() {
+        std::size_t logged = 0;
+        const auto listening = addLogObserver([&](const LogEvent&) { ++logged; });
+        const auto begin = std::chrono::steady_clock::now();
+        for (int i = 0; i < 100000; ++i)
+            nullTransport().write("lost");
+        const auto took = std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);
+        QVERIFY(logged <= static_cast<std::size_t>(took.count()) + 1);
+        QVERIFY(logged >= 1);
+    }
+    void clockIsTheOneOfTheLoop() {
+        Wire wire;
+        QCOMPARE(&wire.protocol->transport().clock(), &wire.transport->manualClock());
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, nullTransport().clock());
+        ManualClock clock;
+        MemoryPipe pipe(clock);
+        auto client = std::make_shared<Heard>();
+        auto server = std::make_shared<Heard>();
+        pipe.connect(client, server);
+        QCOMPARE(&server->transport().clock(), &clock);
+        auto alone = std::make_shared<Stranger>();
+        auto protocol = std::make_shared<Heard>();
+        protocol->makeConnection(alone);
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, alone->clock());
+        EpollReactor reactor;
+        auto attached = std::make_shared<Stranger>();
+        attach(reactor, attached, std::make_shared<Heard>());
+        QCOMPARE(&attached->clock(), static_cast<Clock*>(&reactor));
+    }
+    void r166_aStrangersTransportHasTheSameRules() {
+        EpollReactor reactor;
+        auto transport = std::make_shared<Stranger>();
+        auto protocol = std::make_shared<Heard>();
+        attach(reactor, transport, protocol);
+        protocol->onData = [&](Heard&, std::string_view) {
+            transport->inputEnded(); // waits for the handler
+            transport->left = 5;
+        };
+        transport->arrived("question");
+        QVERIFY(protocol->connected() && !transport->disconnecting());
+        HoldOpen owed = transport->holdOpen();
+        transport->drainedAll();
+        QVERIFY(!transport->disconnecting());
+        owed.release();
+        QVERIFY(turnUntil(reactor, [&] { return transport->disconnecting(); }));
+        transport->ended(connectionDone());
+        QVERIFY(protocol->lostBy<ConnectionDone>());
+
+        auto broken = std::make_shared<Stranger>();
+        auto other = std::make_shared<Heard>();
+        attach(reactor, broken, other);
+        broken->broke(ConnectionLost("broken"));
+        broken->write("dropped");
+        QCOMPARE(broken->sent, "");
+        broken->arrived("last words");
+        QCOMPARE(other->data, "last words");
+        broken->ended(connectionDone());
+        QCOMPARE(other->reason->getErrorMessage(), "broken");
+    }
+
     // --- The pipe
+
+    void r166_aPipeBringsTheAnswerToAPeerThatEndedItsWriting() {
+        ManualClock clock;
+        MemoryPipe pipe(clock, 1ms);
+        pipe.chunk(10);
+        auto client = std::make_shared<Heard>();
+        auto server = std::make_shared<Heard>();
+        HoldOpen owed;
+        server->onData = [&](Heard& p, std::string_view) {
+            owed = p.transport().holdOpen();
+            clock.callLater(1s, [&] {
+                server->transport().write(std::string(95, 'x'));
+                owed.release();
+            });
+        };
+        pipe.connect(client, server);
+        client->transport().write("question");
+        client->transport().as<HalfCloseableTransport>()->loseWriteConnection();
+        clock.advance(2s);
+        QCOMPARE(client->data.size(), std::size_t{95});
+        QVERIFY(server->lostBy<ConnectionDone>() && client->lostBy<ConnectionDone>());
+        QVERIFY(pipe.finished() && clock.getDelayedCalls().empty());
+    }
+    void r135_aPipeDeliversWhatCameBeforeAFailedWrite() {
+        ManualClock clock;
+        MemoryPipe pipe(clock);
+        auto client = std::make_shared<Heard>();
+        auto server = std::make_shared<Heard>();
+        pipe.connect(client, server);
+        client->transport().pauseProducing();
+        server->transport().write("last words");
+        server->transport().loseConnection();
+        clock.advance(0s);
+        client->transport().write("into the void");
+        clock.advance(0s);
+        clock.advance(0s);
+        QVERIFY(!client->lost());
+        client->transport().resumeProducing();
+        QCOMPARE(client->data, "last words");
+        QVERIFY(client->lostBy<ConnectionLost>());
+    }
 
     void twoProtocolsTalkOverAPipe() {
         ManualClock clock;

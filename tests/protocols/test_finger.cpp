@@ -266,6 +266,25 @@ private Q_SLOTS:
         QCOMPARE(served.transport->value(), std::string("at last\r\n"));
         QVERIFY(served.transport->closing());
     }
+    void r166_aPeerThatEndsItsWritingGetsTheAnswer() {
+        Resolver<std::string> later;
+        Served served(lookup([&](const std::string&, bool) { return later.deferred(); }));
+        served.ask("alice\r\n");
+        served.transport->feedEof();
+        served.transport->manualClock().advance(59s);
+        QVERIFY(!served.transport->ended() && !served.transport->aborted());
+        later.callback(std::string("at last"));
+        QCOMPARE(served.transport->value(), std::string("at last\r\n"));
+        QVERIFY(served.transport->closing());
+    }
+    void aQueryWithoutALineEndGetsNoAnswer() {
+        Served served(dictionary());
+        served.ask("alice");
+        served.transport->feedEof();
+        QVERIFY(served.transport->ended());
+        QCOMPARE(served.transport->value(), std::string());
+        QVERIFY(clock_.getDelayedCalls().empty());
+    }
     void aFailedLookupIsAnInternalError() {
         LogRecorder log;
         QCOMPARE(Served(lookup([](const std::string&, bool) { return fail<std::string>(std::runtime_error("no disk")); })).ask("a\r\n"),
@@ -279,7 +298,7 @@ private Q_SLOTS:
         Resolver<std::string> later([&] { ++cancelled; });
         Served served(lookup([&](const std::string&, bool) { return later.deferred(); }));
         served.ask("alice\r\n");
-        served.transport->feedEof();
+        served.transport->end(ConnectionLost());
         QCOMPARE(cancelled, 1);
         QVERIFY(clock_.getDelayedCalls().empty());
     }
