@@ -17,7 +17,7 @@ TCPServer::TCPServer(Reactor& reactor, Port port, std::shared_ptr<Factory> facto
         throw std::invalid_argument("TCPServer: there is no factory");
 }
 
-TCPServer::~TCPServer() = default;
+TCPServer::~TCPServer() { *course_ = false; }
 
 void TCPServer::privilegedStartService() {
     Service::privilegedStartService();
@@ -29,15 +29,24 @@ void TCPServer::startService() {
     listen();
 }
 
+// startFactory() may stop or destroy this service, and a log observer may.
 void TCPServer::listen() {
     if (listening_.listening())
         return;
-    listening_ = listenTCP(reactor_, port_, factory_, options_);
+    const auto course = course_ = std::make_shared<bool>(true);
+    const ListeningPort port = listenTCP(reactor_, port_, factory_, options_);
+    if (!*course) {
+        Scope gone;
+        port.ownedBy(gone);
+        return;
+    }
+    listening_ = port;
     listening_.ownedBy(scope_);
 }
 
 Deferred<> TCPServer::stopService() {
     Service::stopService();
+    *course_ = false;
     return listening_.stopListening();
 }
 
@@ -51,8 +60,11 @@ public:
     void connect(Reactor& reactor, const std::string& host, Port port, const TCPClientOptions& options) {
         const auto self = std::static_pointer_cast<Link>(shared_from_this());
         connectTCP(reactor, host, port, self, options).ownedBy(scope_);
+        if (ended_)
+            scope_.cancel();
     }
     Deferred<> disconnect() {
+        const auto self = shared_from_this();
         stopping_ = true;
         Deferred<> over = over_.join(std::source_location::current());
         if (connector_.state() == Connector::State::disconnected)
@@ -64,6 +76,7 @@ public:
     /// Nobody hears anything any more; attempts that the factory has put off come to nothing.
     void end() {
         const auto self = shared_from_this();
+        ended_ = true;
         scope_.cancel();
         connector_ = {};
         over_.serve([] { return true; }, [] { return Result<>(); });
@@ -79,6 +92,8 @@ public:
     void stopFactory() override { factory_->doStop(); }
     std::string logPrefix() const override { return factory_->logPrefix(); }
     void startedConnecting(Connector& connector) override {
+        if (ended_)
+            return;
         connector_ = connector;
         factory_->startedConnecting(connector);
     }
@@ -107,6 +122,7 @@ private:
     std::shared_ptr<ClientFactory> factory_;
     Connector connector_;
     bool stopping_ = false;
+    bool ended_ = false;
     detail::WaitingLine<void> over_;
     Scope scope_; // owns the connector
 };
@@ -127,13 +143,14 @@ void TCPClient::startService() {
     Service::startService();
     if (link_)
         link_->end();
-    link_ = std::make_shared<Link>(factory_);
-    link_->connect(reactor_, host_, port_, options_);
+    const auto link = link_ = std::make_shared<Link>(factory_);
+    link->connect(reactor_, host_, port_, options_); // which may destroy this
 }
 
 Deferred<> TCPClient::stopService() {
     Service::stopService();
-    return link_ ? link_->disconnect() : succeed();
+    const auto link = link_;
+    return link ? link->disconnect() : succeed();
 }
 
 // --- TimerService

@@ -53,6 +53,7 @@ private:
     std::shared_ptr<Factory> factory_;
     TCPServerOptions options_;
     ListeningPort listening_;
+    std::shared_ptr<bool> course_ = std::make_shared<bool>(false); // whether the present start is not stopped yet
     Scope scope_;
 };
 
@@ -67,9 +68,9 @@ public:
 
     /// Begins to connect. Throws what connectTCP() throws.
     void startService() override;
-    /// Ends the attempt, or closes the connection when all has been sent. The factory hears of it, with a
-    /// connector that does not connect any more: a ReconnectingClientFactory need not be told. Fires when it is
-    /// over.
+    /// Ends the attempt, or closes the connection when all has been sent, or aborts it when
+    /// TCPClientOptions::closeTimeout() (10 s) has passed. The factory hears of it, with a connector that does not
+    /// connect any more: a ReconnectingClientFactory need not be told. Fires when it is over.
     Deferred<> stopService() override;
 
 private:

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "bine/net/errors.h"
+#include "bine/reactors/activity.h"
 
 namespace bine::inline v0::detail {
 
@@ -23,25 +24,36 @@ Deferred<std::shared_ptr<Transport>> ConnectAttempt::start(Duration timeout) {
             attempt->fail(ConnectingCancelledError(attempt->destination_.text()));
     });
     auto result = answer_->deferred();
+    Reactor* const reactor = room ? room->reactor() : nullptr;
+    if (!reactor) {
+        reactorStopped();
+        return result;
+    }
     room->add(self);
     timeout_ = timeout;
-    started_ = room->reactor().now();
-    deadline_ = room->reactor().callLater(timeout, [self] { self->deadlinePassed(); });
-    begin_ = room->reactor().callLater(Duration::zero(), [self] { self->begin(); });
+    started_ = reactor->now();
+    deadline_ = reactor->callLater(timeout, [self] { self->deadlinePassed(); });
+    begin_ = reactor->callLater(Duration::zero(), [self] { self->begin(); });
     return result;
 }
 
 void ConnectAttempt::begin() {
     const auto room = room_.lock();
-    if (!room || !answer_)
+    Reactor* const reactor = room ? room->reactor() : nullptr;
+    if (!reactor || !answer_)
         return;
     if (destination_.kind() != AddressKind::hostname)
         return resolved({destination_});
-    auto lookup = networkOf(room->reactor())->resolve(destination_.host());
-    step_ = lookup.ref();
-    std::move(lookup).addCallbacks(
-        [self = shared_from_this()](std::vector<Address> found) { self->resolved(std::move(found)); },
-        [self = shared_from_this()](const Failure& reason) { self->fail(reason); });
+    try {
+        auto lookup = networkOf(*reactor)->resolve(destination_.host());
+        step_ = lookup.ref();
+        std::move(lookup).addCallbacks(
+            [self = shared_from_this()](std::vector<Address> found) { self->resolved(std::move(found)); },
+            [self = shared_from_this()](const Failure& reason) { self->fail(reason); });
+    } catch (...) {
+        fail(failureOfCurrentException());
+    }
+    cancelStepIfOver();
 }
 
 void ConnectAttempt::resolved(std::vector<Address> addresses) {
@@ -58,39 +70,45 @@ void ConnectAttempt::resolved(std::vector<Address> addresses) {
 
 void ConnectAttempt::tryNext() {
     const auto room = room_.lock();
-    if (!room || !answer_)
+    Reactor* const reactor = room ? room->reactor() : nullptr;
+    if (!reactor || !answer_)
         return;
     if (addresses_.empty())
         return fail(failed_.empty() ? Failure(DNSLookupError(destination_.host(), "it has no address", false))
                                     : allFailed(Duration::zero()));
     current_ = std::move(addresses_.back());
     addresses_.pop_back();
-    currentStarted_ = room->reactor().now();
+    currentStarted_ = reactor->now();
     const auto self = shared_from_this();
     if (!addresses_.empty()) {
         const Duration left = (std::max)(started_ + timeout_ - currentStarted_, Duration::zero());
-        share_ = room->reactor().callLater(left / static_cast<Duration::rep>(addresses_.size() + 1),
-                                           [self] { self->shareIsOver(); });
+        share_ = reactor->callLater(left / static_cast<Duration::rep>(addresses_.size() + 1),
+                                    [self] { self->shareIsOver(); });
     }
     // After this one failed or was given up, its number is another one.
     const std::size_t number = failed_.size();
-    auto connecting = networkOf(room->reactor())->connectStream(*current_, options_);
-    DeferredRef step = connecting.ref();
-    // The network may have run a loop meanwhile, in which this address's share, or everything, came to its end.
-    const bool givenUp = !answer_ || failed_.size() != number;
-    if (!givenUp)
-        step_ = step;
-    std::move(connecting)
-        .addCallbacks(
-            [self, number](std::shared_ptr<Transport> transport) {
-                if (self->failed_.size() == number)
-                    self->connected(std::move(transport));
-            },
-            [self, number](const Failure& reason) {
-                if (self->failed_.size() == number)
-                    self->addressFailed(reason);
-            });
-    if (givenUp)
+    DeferredRef step;
+    try {
+        auto connecting = networkOf(*reactor)->connectStream(*current_, options_);
+        step = connecting.ref();
+        // The network is the user's, too. It may have run a loop meanwhile, in which this address's share, or
+        // everything, came to its end.
+        if (answer_ && failed_.size() == number)
+            step_ = step;
+        std::move(connecting)
+            .addCallbacks(
+                [self, number](std::shared_ptr<Transport> transport) {
+                    if (self->failed_.size() == number)
+                        self->connected(std::move(transport));
+                },
+                [self, number](const Failure& reason) {
+                    if (self->failed_.size() == number)
+                        self->addressFailed(reason);
+                });
+    } catch (...) {
+        fail(failureOfCurrentException());
+    }
+    if (!answer_ || failed_.size() != number)
         step.cancel();
 }
 
@@ -128,15 +146,22 @@ Failure ConnectAttempt::allFailed(Duration duration) {
         return each.reason.check<ConnectTimeoutError>() || each.reason.check<TCPTimedOutError>();
     });
     const auto room = room_.lock();
-    if (duration == Duration::zero() && waited && room)
-        duration = room->reactor().now() - started_;
+    if (duration == Duration::zero() && waited && room && room->reactor())
+        duration = room->reactor()->now() - started_;
     return connectFailure(destination_.text(), std::move(failed_), duration);
 }
 
 Failure ConnectAttempt::timedOut(const Address& address) const {
     const auto room = room_.lock();
+    const bool known = room && room->reactor();
     return ConnectTimeoutError(address.text(),
-                               room ? room->reactor().now() - currentStarted_ : Duration::zero());
+                               known ? room->reactor()->now() - currentStarted_ : Duration::zero());
+}
+
+// The network is the user's, too: the attempt may have ended while it looked up the name.
+void ConnectAttempt::cancelStepIfOver() {
+    if (!answer_)
+        step_.cancel();
 }
 
 void ConnectAttempt::connected(std::shared_ptr<Transport> transport) {

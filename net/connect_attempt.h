@@ -24,7 +24,7 @@ public:
     ConnectAttempt(std::shared_ptr<Room> room, Address destination, StreamOptions options);
     ~ConnectAttempt() override;
 
-    /// Begins in a later turn.
+    /// Begins in a later turn; fails at once if the reactor is gone.
     Deferred<std::shared_ptr<Transport>> start(Duration timeout);
     /// Ends it with this reason, now. No effect once it has ended.
     void fail(const Failure& reason);
@@ -42,6 +42,7 @@ private:
     Failure allFailed(Duration duration);
     Failure timedOut(const Address& address) const;
     void connected(std::shared_ptr<Transport> transport);
+    void cancelStepIfOver();
     bool leave() noexcept;
 
     std::weak_ptr<Room> room_;

@@ -1,6 +1,7 @@
 #include "bine/net/factory.h"
 
 #include "bine/log/log.h"
+#include "bine/net/log_prefix.h"
 
 namespace bine::inline v0 {
 
@@ -16,20 +17,27 @@ Factory::~Factory() = default;
 ClientFactory::ClientFactory() = default;
 ClientFactory::~ClientFactory() = default;
 
+// Counts first: startFactory() and stopFactory() may begin or end further uses of this factory.
 void Factory::doStart() {
-    if (numPorts_ == 0) {
+    const auto keep = weak_from_this().lock();
+    if (numPorts_++ != 0)
+        return;
+    try {
         if (noisy)
-            logger().debug("Starting factory " + logPrefix());
+            logger().debug("Starting factory " + detail::prefixOf(*this));
         startFactory();
+    } catch (...) {
+        --numPorts_;
+        throw;
     }
-    ++numPorts_;
 }
 
 void Factory::doStop() {
+    const auto keep = weak_from_this().lock();
     if (numPorts_ == 0 || --numPorts_ != 0)
         return;
     if (noisy)
-        logger().debug("Stopping factory " + logPrefix());
+        logger().debug("Stopping factory " + detail::prefixOf(*this));
     stopFactory();
 }
 

@@ -1,10 +1,15 @@
 #pragma once
 // ReconnectingClientFactory: a ClientFactory that tries again, after delays that grow.
 //
-// Reactor's thread only. Derive from it and build protocols, or use forProtocol() and make(). A protocol that
-// has got what it came for (a login, say) calls resetDelay(); whoever overrides clientConnectionFailed() or
-// clientConnectionLost() calls the one here, too.
+// Reactor's thread only. Derive from it and build protocols, or use forProtocol() and make(). A subclass that
+// overrides startedConnecting(), clientConnectionFailed() or clientConnectionLost() calls the one here, too.
+//
+// Each connector has its own failures, delays and retries; one factory may serve several. A connector that its
+// user ended (stopConnecting(), disconnect(), abort()) is not connected again until connect() or reconnect().
+// Both replace a retry that waits: "Connect now" is connector.reconnect(). A shutdown of the reactor ends the
+// retries. The factory keeps no connector; a retry that waits keeps its connector and the factory.
 
+#include <map>
 #include <memory>
 #include <random>
 #include <utility>
@@ -18,7 +23,7 @@ namespace bine::inline v0 {
 
 class BINE_EXPORT ReconnectingClientFactory : public ClientFactory {
 public:
-    /// The clock, usually the reactor, outlives the factory or its last attempt.
+    /// The clock is usually the reactor; another one outlives the last retry.
     explicit ReconnectingClientFactory(Clock& clock);
     ~ReconnectingClientFactory() override;
 
@@ -42,13 +47,22 @@ public:
     /// How often in a row to try again; negative: for ever.
     int maxRetries = -1;
 
-    /// Forgets the failures so far: to be called when a connection has proved good.
+    /// Forgets the failures so far, and undoes stopTrying(): for a connection that has proved good (a login
+    /// succeeded, say). In a callback of a protocol of this factory: for the connector of that protocol.
+    /// Elsewhere, such as in a coroutine: for all connectors. The other forms name the connector.
     void resetDelay();
-    /// No more attempts: cancels the one that waits and the one that is under way. While connected: no
-    /// attempt after the loss.
+    void resetDelay(const Connector& connector);
+    void resetDelay(const Protocol& protocol);
+    /// No more attempts, of any connector: ends retries that wait and attempts under way. Connections stay; no
+    /// attempt follows their loss.
     void stopTrying();
+    /// False after stopTrying().
     bool trying() const noexcept { return trying_; }
-    int retries() const noexcept { return retries_; }
+    /// The same for one connector: false also after its user has ended it.
+    bool trying(const Connector& connector) const;
+    /// How many retries in a row so far: of that connector; of the connector that has most.
+    int retries(const Connector& connector) const;
+    int retries() const noexcept;
     /// The delays follow from the seed: for tests.
     void seed(unsigned value) { random_.seed(value); }
 
@@ -57,15 +71,19 @@ public:
     void clientConnectionLost(Connector& connector, const Failure& reason) override;
 
 private:
+    struct Course { // of one connector
+        std::weak_ptr<detail::ConnectorState> connector;
+        int retries = 0;
+        Duration delay{};
+    };
+
+    Course* courseOf(const Connector& connector);
     void retry(const Connector& connector);
-    Duration nextDelay();
+    Duration nextDelay(Course& course);
 
     Clock& clock_;
     bool trying_ = true;
-    int retries_ = 0;
-    Duration delay_{};
-    DelayedCall waiting_;
-    Connector connecting_; // while an attempt is under way
+    std::map<const void*, Course> courses_; // by connector; those of dead ones go when the next is added
     std::mt19937 random_;
 };
 

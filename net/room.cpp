@@ -6,31 +6,67 @@
 #include "bine/net/network.h"
 #include "bine/net/transport_access.h"
 #include "bine/reactors/activity.h"
+#include "bine/reactors/reactor_core.h"
+#include "bine/reactors/shutdown_work.h"
 
 namespace bine::inline v0 {
 
 namespace detail {
 
+/// The reactor's own reference to its Room: the service that dies with the reactor.
+struct Room::Home final : ShutdownWork {
+    explicit Home(std::shared_ptr<Room> room) : room(std::move(room)) {}
+    ~Home() override {
+        room->reactor_ = nullptr;
+        room->endAll();
+    }
+    bool endOne() override { return room->endOne(); }
+    void endAll() override { room->endAll(); }
+
+    const std::shared_ptr<Room> room;
+};
+
 std::shared_ptr<Room> Room::of(Reactor& reactor) {
-    if (auto room = reactor.service<Room>())
-        return room;
-    auto room = std::make_shared<Room>(reactor);
-    reactor.provideService<Room>(room);
-    return room;
+    if (const auto home = reactor.service<Home>())
+        return home->room;
+    const auto home = std::make_shared<Home>(std::make_shared<Room>(reactor));
+    reactor.provideService<Home>(home);
+    reactor.provideService<ShutdownWork>(home);
+    return home->room;
 }
 
-Room::~Room() { endAll(); }
+Room::Room(Reactor& reactor) : reactor_(&reactor), core_(reactor.core()) {
+    if (core_)
+        core_->ref();
+}
+
+Room::~Room() {
+    if (core_)
+        core_->unref();
+}
+
+// The core knows of the reactor's death before the services die.
+Reactor* Room::reactor() const noexcept {
+    const bool dead = core_ && !core_->reactor();
+    return dead || ending_ ? nullptr : reactor_;
+}
 
 void Room::add(const std::shared_ptr<Member>& member) {
     watchShutdown();
     members_[member.get()] = member;
 }
 
-void Room::remove(Member& member) noexcept {
-    const auto last = members_.extract(&member); // may be its end, which is to find this map in order
+// The last reference may be here: what its end does shall find the containers in order.
+void Room::remove(Member& member) noexcept { const auto last = members_.extract(&member); }
+void Room::drop(const std::shared_ptr<Transport>& transport) noexcept {
+    const auto last = kept_.extract(transport);
 }
 
-void Room::attach(const std::shared_ptr<Transport>& transport, const std::shared_ptr<Protocol>& protocol) {
+void Room::attach(const std::shared_ptr<Transport>& givenTransport,
+                  const std::shared_ptr<Protocol>& givenProtocol) {
+    const auto self = shared_from_this();
+    const auto transport = givenTransport; // the caller's may change in connectionMade()
+    const auto protocol = givenProtocol;
     if (!TransportAccess::keptAlive(*transport)) {
         watchShutdown();
         kept_.insert(transport);
@@ -39,45 +75,57 @@ void Room::attach(const std::shared_ptr<Transport>& transport, const std::shared
             *transport, [weak = weak_from_this(), key = std::weak_ptr<Transport>(transport)](const Failure&) {
                 const auto room = weak.lock();
                 if (const auto lost = key.lock(); lost && room)
-                    room->kept_.erase(lost);
+                    room->drop(lost);
             });
     }
     try {
         protocol->makeConnection(transport);
     } catch (...) {
-        kept_.erase(transport);
+        drop(transport);
         throw;
     }
 }
 
 // Triggers run once: watching begins afresh in each run of the reactor that needs it.
 void Room::watchShutdown() {
-    if (watching_)
+    if (watching_ || !reactor_)
         return;
     watching_ = true;
-    reactor_.addSystemEventTrigger(Phase::during, "shutdown", [weak = weak_from_this()] {
+    reactor_->addSystemEventTrigger(Phase::during, "shutdown", [weak = weak_from_this()] {
         const auto room = weak.lock();
         if (!room)
             return;
         room->watching_ = false;
         room->endAll();
+        room->ending_ = false;
     });
 }
 
 // Pops one, ends one: user code runs, and may begin or end others.
-void Room::endAll() {
-    for (int left = 100000; left > 0 && !(members_.empty() && kept_.empty()); --left) {
-        if (!members_.empty()) {
-            const auto first = members_.begin();
-            const auto member = first->second;
-            members_.erase(first);
-            guarded("Unhandled error at the end of the reactor", [&] { member->reactorStopped(); });
-        } else {
-            const auto transport = *kept_.begin();
-            kept_.erase(kept_.begin());
-            TransportAccess::endNow(*transport, ConnectionLost("the reactor has stopped"));
-        }
+bool Room::endOne() {
+    if (watching_)
+        ending_ = true; // until the trigger runs
+    if (!members_.empty()) {
+        const auto first = members_.extract(members_.begin());
+        guarded("Unhandled error at the end of the reactor", [&] { first.mapped()->reactorStopped(); });
+        return true;
     }
+    if (!kept_.empty()) {
+        const auto first = kept_.extract(kept_.begin());
+        guarded("Unhandled error at the end of the reactor", [&] {
+            TransportAccess::endNow(*first.value(), ConnectionLost("the reactor has stopped"));
+        });
+        return true;
+    }
+    return false;
+}
+
+// What is attached meanwhile is ended too, unless that goes on without end.
+void Room::endAll() {
+    const auto self = shared_from_this();
+    ending_ = true;
+    for (int pass = 0; pass < 10; ++pass)
+        for (std::size_t left = members_.size() + kept_.size(); left > 0 && endOne(); --left) {}
 }
 
 } // namespace detail

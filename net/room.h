@@ -1,9 +1,8 @@
 #pragma once
 // Room: what a reactor's networking keeps per reactor. Internal; reactor's thread.
 //
-// A service of the reactor, alone in holding itself strongly: whoever has a weak_ptr to it learns of the
-// reactor's death. It ends attempts, ports and kept transports in the 'during shutdown' phase, and when the
-// reactor dies without one.
+// It ends attempts, ports, waiting retries and kept transports in the 'during shutdown' phase, and when the
+// reactor dies without one. A frame may keep a Room beyond the reactor's death: reactor() tells.
 
 #include <memory>
 #include <unordered_map>
@@ -19,12 +18,14 @@ class Room : public std::enable_shared_from_this<Room> {
 public:
     static std::shared_ptr<Room> of(Reactor& reactor);
 
-    explicit Room(Reactor& reactor) : reactor_(reactor) {}
+    explicit Room(Reactor& reactor);
     ~Room();
     Room(const Room&) = delete;
     Room& operator=(const Room&) = delete;
 
-    Reactor& reactor() const noexcept { return reactor_; }
+    /// Null once the reactor is dead, and while a shutdown ends its connections: then nothing new begins. Ask
+    /// again after each call of user code.
+    Reactor* reactor() const noexcept;
 
     /// Something that lives until it is removed, and ends with the reactor.
     class Member {
@@ -39,11 +40,17 @@ public:
     void attach(const std::shared_ptr<Transport>& transport, const std::shared_ptr<Protocol>& protocol);
 
 private:
-    void watchShutdown();
-    void endAll();
+    struct Home;
 
-    Reactor& reactor_;
+    void watchShutdown();
+    bool endOne();
+    void endAll();
+    void drop(const std::shared_ptr<Transport>& transport) noexcept;
+
+    Reactor* reactor_;
+    ReactorCore* core_; // counted; null for a reactor that has none
     bool watching_ = false;
+    bool ending_ = false; // in 'during shutdown'
     std::unordered_map<Member*, std::shared_ptr<Member>> members_;
     std::unordered_set<std::shared_ptr<Transport>> kept_;
 };

@@ -6,6 +6,7 @@
 
 #include "bine/log/log.h"
 #include "bine/net/errors.h"
+#include "bine/net/log_prefix.h"
 #include "bine/net/tcp_states.h"
 #include "bine/net/transport_access.h"
 #include "bine/reactors/activity.h"
@@ -51,34 +52,113 @@ void ConnectorState::connect() {
         throw std::logic_error("connect: the connector is connecting or connected already");
     const auto self = shared_from_this();
     const auto room = room_.lock();
-    if (!room || silent_)
+    if (!room || !room->reactor() || silent_)
         return logger().debug("Not connecting to " + destination_.text() +
                               ": the reactor or an owner is gone");
-    if (!factoryStarted_) {
-        factory_->doStart();
-        factoryStarted_ = true;
+    stopWaiting();
+    stopped_ = false;
+    if (!std::exchange(factoryStarted_, true)) {
+        try {
+            factory_->doStart();
+        } catch (...) {
+            factoryStarted_ = false;
+            throw;
+        }
     }
+    if (state_ != Connector::State::disconnected)
+        return; // startFactory() has connected
+    if (!room->reactor() || silent_ || stopped_)
+        return over();
+    begin(room);
+}
+
+void ConnectorState::begin(const std::shared_ptr<Room>& room) {
+    const auto self = shared_from_this();
+    again_ = false;
     state_ = Connector::State::connecting;
     attempt_ = std::make_shared<ConnectAttempt>(room, destination_, streamOptions(options_));
-    attempt_->start(options_.timeout())
-        .addCallbacks([self](std::shared_ptr<Transport> transport) { self->connected(transport); },
-                      [self](const Failure& reason) { self->failed(reason); });
+    try {
+        attempt_->start(options_.timeout())
+            .addCallbacks([self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
+                          [self](const Failure& reason) { self->failed(reason); });
+    } catch (...) {
+        attempt_ = nullptr;
+        state_ = Connector::State::disconnected;
+        over();
+        throw;
+    }
     Connector connector(self);
-    guarded("Unhandled error in startedConnecting()", [&] { factory_->startedConnecting(connector); });
+    if (state_ == Connector::State::connecting)
+        guarded("Unhandled error in startedConnecting()", [&] { factory_->startedConnecting(connector); });
+}
+
+void ConnectorState::reconnect() {
+    const auto self = shared_from_this();
+    const auto room = room_.lock();
+    if (!room || !room->reactor() || silent_)
+        return;
+    switch (state_) {
+    case Connector::State::disconnected:
+        return connect();
+    case Connector::State::connecting:
+        again_ = cut_.has_value(); // the attempt under way goes on, unless it has been ended already
+        stopped_ = false;
+        return;
+    case Connector::State::connected:
+        stopped_ = false;
+        again_ = true;
+        if (const auto transport = transport_.lock())
+            transport->abortConnection();
+        return;
+    }
 }
 
 void ConnectorState::stopConnecting() {
-    if (state_ != Connector::State::connecting)
+    if (state_ != Connector::State::connecting && !waiting_.active())
         throw NotConnectingError("stopConnecting: the connector is not connecting");
-    const auto attempt = attempt_;
-    attempt->fail(UserError(destination_.text()));
+    giveUp();
 }
 
-void ConnectorState::disconnect() {
-    if (state_ == Connector::State::connecting)
-        return stopConnecting();
+void ConnectorState::giveUp() {
+    const auto self = shared_from_this();
+    stopped_ = true;
+    again_ = false;
+    stopWaiting();
+    if (state_ != Connector::State::connecting)
+        return;
+    const UserError reason(destination_.text());
+    if (const auto attempt = attempt_)
+        attempt->fail(reason);
+    else if (!cut_)
+        cut_.emplace(reason); // buildProtocol() is on the stack
+}
+
+void ConnectorState::disconnect(Duration within) {
+    if (within < Duration::zero())
+        throw std::invalid_argument("disconnect: the time is negative");
+    const auto self = shared_from_this();
+    giveUp();
+    const auto transport = transport_.lock();
+    if (!transport || state_ != Connector::State::connected)
+        return;
+    const auto room = room_.lock();
+    Reactor* const reactor = room ? room->reactor() : nullptr;
+    if (reactor && (!closing_.active() || closing_.getTime() > reactor->now() + within)) {
+        if (closing_.active())
+            closing_.cancel();
+        closing_ = reactor->callLater(within, [weak = weak_from_this()] {
+            if (const auto connector = weak.lock())
+                connector->abort();
+        });
+    }
+    transport->loseConnection();
+}
+
+void ConnectorState::abort() {
+    const auto self = shared_from_this();
+    giveUp();
     if (const auto transport = transport_.lock(); transport && state_ == Connector::State::connected)
-        transport->loseConnection();
+        transport->abortConnection();
 }
 
 void ConnectorState::ownerDies() noexcept {
@@ -90,39 +170,63 @@ void ConnectorState::ownerDies() noexcept {
 void ConnectorState::ownerDied() {
     const auto self = shared_from_this();
     silent_ = true;
+    stopWaiting();
     if (const auto attempt = attempt_)
         attempt->fail(UserError(destination_.text(), "the owner is gone"));
     if (const auto transport = transport_.lock())
         TransportAccess::silence(*transport);
 }
 
-void ConnectorState::connected(const std::shared_ptr<Transport>& transport) {
+void ConnectorState::connected(std::shared_ptr<Transport> transport) {
+    const auto self = shared_from_this();
     attempt_ = nullptr;
-    const auto room = room_.lock();
-    if (!room || silent_)
-        return failed(UserError(destination_.text(), "nobody waits for it any more"));
+    cut_.reset();
+    std::shared_ptr<Protocol> protocol;
     std::optional<Failure> failure;
     try {
-        auto protocol = build(factory_, transport->getPeer());
+        protocol = build(factory_, transport->getPeer());
+    } catch (...) {
+        logCurrentException("Unhandled error in building a protocol");
+        failure = failureOfCurrentException();
+    }
+    const auto room = room_.lock();
+    if (!room || !room->reactor())
+        failure = UserError(destination_.text(), "the reactor has stopped");
+    else if (silent_)
+        failure = UserError(destination_.text(), "the owner is gone");
+    else if (cut_)
+        failure = *cut_;
+    cut_.reset();
+    if (!failure) {
         const bool refused = !protocol;
         if (refused)
             protocol = std::make_shared<NobodyHome>();
         state_ = Connector::State::connected;
         transport_ = transport;
+        protocol_ = protocol;
+        const std::uint64_t connection = ++connections_;
         TransportAccess::afterLoss(
-            *transport, [self = shared_from_this()](const Failure& reason) { self->lost(reason); });
-        room->attach(transport, protocol);
-        if (refused)
-            transport->loseConnection();
-    } catch (...) {
-        logCurrentException("Unhandled error in building a protocol");
-        failure = failureOfCurrentException();
+            *transport, [self, connection](const Failure& reason) { self->lost(connection, reason); });
+        try {
+            room->attach(transport, protocol);
+            if (refused)
+                transport->loseConnection();
+            return;
+        } catch (...) {
+            logCurrentException("Unhandled error in connecting a protocol");
+            failure = failureOfCurrentException();
+        }
+        if (connection != connections_ || state_ != Connector::State::connected)
+            return; // it has ended all the same
+        transport_.reset();
+        protocol_.reset();
     }
-    if (failure)
-        failed(*failure);
+    if (silent_)
+        transport->abortConnection();
+    failed(*failure);
 }
 
-void ConnectorState::failed(const Failure& reason) {
+void ConnectorState::failed(Failure reason) {
     const auto self = shared_from_this();
     attempt_ = nullptr;
     state_ = Connector::State::disconnected;
@@ -130,24 +234,150 @@ void ConnectorState::failed(const Failure& reason) {
     if (!silent_)
         guarded("Unhandled error in clientConnectionFailed()",
                 [&] { factory_->clientConnectionFailed(connector, reason); });
-    stopFactoryUnlessReconnecting();
+    over();
 }
 
-void ConnectorState::lost(const Failure& reason) {
+void ConnectorState::lost(std::uint64_t connection, Failure reason) {
+    if (connection != connections_ || state_ != Connector::State::connected)
+        return;
     const auto self = shared_from_this();
     transport_.reset();
+    protocol_.reset();
     state_ = Connector::State::disconnected;
+    if (closing_.active())
+        closing_.cancel();
     Connector connector(self);
     if (!silent_)
         guarded("Unhandled error in clientConnectionLost()",
                 [&] { factory_->clientConnectionLost(connector, reason); });
-    stopFactoryUnlessReconnecting();
+    over();
 }
 
-void ConnectorState::stopFactoryUnlessReconnecting() {
+// The factory has heard of the end: what follows it.
+void ConnectorState::over() {
+    if (state_ != Connector::State::disconnected)
+        return;
+    if (std::exchange(again_, false))
+        guarded("Unhandled error in connecting again", [this] { connect(); });
     if (state_ != Connector::State::disconnected || !std::exchange(factoryStarted_, false))
         return;
     guarded("Unhandled error in stopFactory()", [&] { factory_->doStop(); });
+}
+
+bool ConnectorState::mayRetry() const noexcept {
+    const auto room = room_.lock();
+    return room && room->reactor() && state_ == Connector::State::disconnected && !silent_ && !stopped_ && !again_;
+}
+
+// The Room keeps it meanwhile, since a clock may live longer than the reactor.
+void ConnectorState::connectLater(Clock& clock, Duration delay) {
+    const auto self = shared_from_this();
+    stopWaiting();
+    if (const auto room = room_.lock())
+        room->add(self);
+    waiting_ = clock.callLater(delay, [weak = weak_from_this()] {
+        const auto connector = weak.lock();
+        if (connector && connector->mayRetry())
+            connector->connect();
+    });
+}
+
+void ConnectorState::stopWaiting() {
+    const auto self = shared_from_this();
+    if (waiting_.active())
+        waiting_.cancel();
+    waiting_ = {};
+    if (const auto room = room_.lock())
+        room->remove(*this);
+}
+
+bool ConnectorState::inHandler() const noexcept {
+    const auto transport = transport_.lock();
+    return transport && TransportAccess::inHandler(*transport);
+}
+
+bool ConnectorState::serves(const Protocol& protocol) const noexcept {
+    return protocol_.lock().get() == &protocol ||
+           (protocol.connected() && transport_.lock().get() == &protocol.transport());
+}
+
+// --- One connection
+
+OneConnection::OneConnection(const std::shared_ptr<Room>& room, Address destination,
+                             std::shared_ptr<Factory> factory, const TCPClientOptions& options)
+    : room_(room), destination_(std::move(destination)), factory_(std::move(factory)), options_(options) {}
+
+Deferred<std::shared_ptr<Protocol>> OneConnection::start() {
+    const auto self = shared_from_this();
+    factory_->doStart();
+    factoryStarted_ = true;
+    answer_ = std::make_unique<Resolver<Made>>([weak = weak_from_this()] {
+        if (const auto connection = weak.lock())
+            connection->cancel();
+    });
+    auto result = answer_->deferred();
+    attempt_ = std::make_shared<ConnectAttempt>(room_.lock(), destination_, streamOptions(options_));
+    attempt_->start(options_.timeout())
+        .addCallbacks([self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
+                      [self](const Failure& reason) { self->failed(reason); });
+    return result;
+}
+
+void OneConnection::cancel() {
+    const auto self = shared_from_this();
+    cancelled_ = true;
+    const ConnectingCancelledError reason(destination_.text());
+    if (const auto attempt = attempt_)
+        attempt->fail(reason);
+    else
+        answer(reason); // user code is on the stack; connected() goes on when it has returned
+}
+
+void OneConnection::connected(std::shared_ptr<Transport> transport) {
+    attempt_ = nullptr;
+    Result<Made> outcome = attach(transport);
+    if (cancelled_) {
+        transport->abortConnection();
+        outcome = Failure(ConnectingCancelledError(destination_.text()));
+    }
+    if (!attached_)
+        stopFactory();
+    answer(std::move(outcome));
+}
+
+Result<OneConnection::Made> OneConnection::attach(const std::shared_ptr<Transport>& transport) {
+    try {
+        Made protocol = build(factory_, transport->getPeer());
+        const auto room = room_.lock();
+        if (cancelled_ || !room || !room->reactor())
+            return Failure(ConnectingCancelledError(destination_.text()));
+        if (!protocol)
+            return Failure(NoProtocol("the factory built no protocol for " + transport->getPeer().text()));
+        TransportAccess::afterLoss(*transport, [self = shared_from_this()](const Failure&) { self->stopFactory(); });
+        room->attach(transport, protocol);
+        attached_ = true;
+        return protocol;
+    } catch (...) {
+        return failureOfCurrentException();
+    }
+}
+
+void OneConnection::failed(Failure reason) {
+    attempt_ = nullptr;
+    stopFactory();
+    answer(std::move(reason));
+}
+
+// After the loss of a connection that came about, else by what went wrong.
+void OneConnection::stopFactory() {
+    if (std::exchange(factoryStarted_, false))
+        guarded("Unhandled error in stopFactory()", [&] { factory_->doStop(); });
+}
+
+void OneConnection::answer(Result<Made> outcome) {
+    const auto answer = std::move(answer_);
+    if (answer && !answer->called())
+        answer->callback(std::move(outcome));
 }
 
 // --- Listening
@@ -157,38 +387,54 @@ PortState::PortState(const std::shared_ptr<Room>& room, Address address, int bac
     : room_(room), address_(std::move(address)), backlog_(backlog), factory_(std::move(factory)) {}
 
 void PortState::start() {
+    const auto self = shared_from_this();
     const auto room = room_.lock();
-    if (!room)
-        return logger().debug("Not listening on " + address_.text() + ": the reactor is gone");
-    if (listener_)
+    if (!room || !room->reactor() || ownerless_)
+        return logger().debug("Not listening on " + address_.text() + ": the reactor or an owner is gone");
+    if (listener_ || starting_)
         throw std::logic_error("startListening: the port listens already");
-    auto listener = networkOf(room->reactor())
-                        ->listenStream(address_, backlog_,
-                                       [weak = weak_from_this()](std::shared_ptr<Transport> transport) {
-                                           if (const auto port = weak.lock())
-                                               port->accepted(transport);
-                                       });
-    factory_->doStart();
-    listener_ = std::move(listener);
-    address_ = listener_->address();
+    std::unique_ptr<StreamListener> listener;
+    starting_ = true;
     stopping_ = false;
-    room->add(shared_from_this());
-    const LogScope scope(LogContext(factory_->logPrefix()));
+    try {
+        listener = networkOf(*room->reactor())->listenStream(address_, backlog_, [weak = weak_from_this()](
+                                                                 std::shared_ptr<Transport> transport) {
+            if (const auto port = weak.lock())
+                port->accepted(transport);
+        });
+        address_ = listener->address();
+        factory_->doStart();
+    } catch (...) {
+        starting_ = false;
+        tell(std::exchange(waiting_, {}), std::nullopt); // of a stopListening() meanwhile
+        throw;
+    }
+    starting_ = false;
+    listener_ = std::move(listener);
+    room->add(self);
+    if (!room->reactor() || ownerless_)
+        return closeNow();
+    if (stopping_)
+        return closeLater();
+    const LogScope scope(LogContext(prefixOf(*factory_)));
     logger().info("starting on " + std::to_string(address_.port()));
 }
 
 Deferred<> PortState::stop() {
-    if (!listener_)
+    if (!listener_ && !starting_)
         return succeed();
     auto result = waiting_.emplace_back().deferred();
-    if (std::exchange(stopping_, true))
-        return result;
+    if (!std::exchange(stopping_, true) && listener_)
+        closeLater();
+    return result;
+}
+
+void PortState::closeLater() {
     const auto room = room_.lock();
-    if (room)
-        room->reactor().callLater(Duration::zero(), [self = shared_from_this()] { self->closeNow(); });
+    if (Reactor* const reactor = room ? room->reactor() : nullptr)
+        reactor->callLater(Duration::zero(), [self = shared_from_this()] { self->closeNow(); });
     else
         closeNow();
-    return result;
 }
 
 void PortState::closeNow() {
@@ -203,7 +449,7 @@ void PortState::closeNow() {
     auto waiting = std::exchange(waiting_, {});
     std::optional<Failure> failure;
     {
-        const LogScope scope(LogContext(factory_->logPrefix()));
+        const LogScope scope(LogContext(prefixOf(*factory_)));
         listener.reset();
         logger().info("port " + std::to_string(address_.port()) + " closed");
         try {
@@ -214,6 +460,10 @@ void PortState::closeNow() {
                 logCurrentException("Unhandled error in stopFactory()");
         }
     }
+    tell(std::move(waiting), failure);
+}
+
+void PortState::tell(std::vector<Resolver<>> waiting, const std::optional<Failure>& failure) {
     for (auto& resolver : waiting) {
         if (resolver.called())
             continue;
@@ -224,19 +474,20 @@ void PortState::closeNow() {
     }
 }
 
-// An exception of buildProtocol() is caught and logged by the listener; the transport closes as it is
-// dropped.
-void PortState::accepted(const std::shared_ptr<Transport>& transport) {
+// The transport closes as it is dropped.
+void PortState::accepted(const std::shared_ptr<Transport>& given) {
     const auto self = shared_from_this();
+    const auto transport = given;
     const auto room = room_.lock();
-    if (!room || !listening())
+    if (!room || !room->reactor() || !listening())
         return;
     const auto factory = factory_;
     std::shared_ptr<Protocol> protocol;
-    LogScope scope([](void* factory) { return LogContext(static_cast<Factory*>(factory)->logPrefix()); }, factory.get());
+    const LogScope scope([](void* factory) { return LogContext(prefixOf(*static_cast<Factory*>(factory))); },
+                         factory.get());
     if (!guarded("Unhandled error in buildProtocol()",
                  [&] { protocol = build(factory, transport->getPeer()); }) ||
-        !protocol)
+        !protocol || !room->reactor())
         return;
     room->attach(transport, protocol);
 }
@@ -252,36 +503,61 @@ TCPClientOptions& TCPClientOptions::timeout(Delay timeout) {
     return *this;
 }
 
+TCPClientOptions& TCPClientOptions::closeTimeout(Delay timeout) {
+    if (timeout.value() < Duration::zero())
+        throw std::invalid_argument("TCPClientOptions: the closeTimeout is negative");
+    closeTimeout_ = timeout.value();
+    return *this;
+}
+
+// The handle itself may be changed in what it calls: so each pins its state.
+
 void Connector::connect() const {
-    if (state_)
-        state_->connect();
+    if (const auto state = state_)
+        state->connect();
+}
+void Connector::reconnect() const {
+    if (const auto state = state_)
+        state->reconnect();
 }
 void Connector::stopConnecting() const {
-    if (!state_)
+    const auto state = state_;
+    if (!state)
         throw NotConnectingError("stopConnecting: there is no connector");
-    state_->stopConnecting();
+    state->stopConnecting();
 }
 void Connector::disconnect() const {
-    if (state_)
-        state_->disconnect();
+    if (const auto state = state_)
+        state->disconnect(state->closeTimeout());
+}
+void Connector::disconnect(Delay within) const {
+    if (const auto state = state_)
+        state->disconnect(within.value());
+}
+void Connector::abort() const {
+    if (const auto state = state_)
+        state->abort();
 }
 Address Connector::getDestination() const { return state_ ? state_->destination() : Address(); }
 Connector::State Connector::state() const { return state_ ? state_->state() : State::disconnected; }
 void Connector::own(detail::OwnerHook& hook) const {
-    if (state_)
-        state_->own(hook);
+    if (const auto state = state_)
+        state->own(hook);
 }
 
 Address ListeningPort::getHost() const { return state_ ? state_->address() : Address(); }
 bool ListeningPort::listening() const { return state_ && state_->listening(); }
-Deferred<> ListeningPort::stopListening() const { return state_ ? state_->stop() : succeed(); }
+Deferred<> ListeningPort::stopListening() const {
+    const auto state = state_;
+    return state ? state->stop() : succeed();
+}
 void ListeningPort::startListening() const {
-    if (state_)
-        state_->start();
+    if (const auto state = state_)
+        state->start();
 }
 void ListeningPort::own(detail::OwnerHook& hook) const {
-    if (state_)
-        state_->own(hook);
+    if (const auto state = state_)
+        state->own(hook);
 }
 
 Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
@@ -305,50 +581,17 @@ ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> fa
     return ListeningPort(std::move(state));
 }
 
-namespace {
-
-std::shared_ptr<Protocol> connectOnce(const std::shared_ptr<detail::Room>& room,
-                                      const std::shared_ptr<Factory>& factory,
-                                      const std::shared_ptr<Transport>& transport) {
-    auto protocol = build(factory, transport->getPeer());
-    if (!protocol)
-        throw NoProtocol("the factory built no protocol for " + transport->getPeer().text());
-    detail::TransportAccess::afterLoss(*transport, [factory](const Failure&) { factory->doStop(); });
-    room->attach(transport, protocol);
-    return protocol;
-}
-
-} // namespace
-
 Deferred<std::shared_ptr<Protocol>> connectFactory(Reactor& reactor, std::string_view host, Port port,
                                                    std::shared_ptr<Factory> factory,
                                                    const TCPClientOptions& options) {
-    using Made = std::shared_ptr<Protocol>;
     if (!factory)
         throw std::invalid_argument("connectFactory: there is no factory");
     try {
-        const auto room = detail::Room::of(reactor);
-        auto attempt =
-            std::make_shared<detail::ConnectAttempt>(room, Address::of(host, port), streamOptions(options));
-        factory->doStart();
-        // The factory is stopped once: after the loss of a connection that came about, else by whatever went
-        // wrong.
-        return attempt->start(options.timeout())
-            .addCallbacks(
-                [factory,
-                 weak = std::weak_ptr<detail::Room>(room)](std::shared_ptr<Transport> transport) -> Made {
-                    const auto room = weak.lock();
-                    if (!room)
-                        throw ConnectingCancelledError(transport->getPeer().text());
-                    return connectOnce(room, factory, transport);
-                },
-                [](const Failure& reason) -> Result<Made> { return reason; })
-            .addErrback([factory](const Failure& reason) -> Result<Made> {
-                factory->doStop();
-                return reason;
-            });
+        return std::make_shared<detail::OneConnection>(detail::Room::of(reactor), Address::of(host, port),
+                                                       std::move(factory), options)
+            ->start();
     } catch (...) {
-        return fail<Made>(detail::failureOfCurrentException());
+        return fail<std::shared_ptr<Protocol>>(detail::failureOfCurrentException());
     }
 }
 

@@ -54,11 +54,15 @@ public:
         bindAddress_ = Address::of(host, port);
         return *this;
     }
+    /// How long Connector::disconnect() lets the connection send what waits: 10 s unless set.
+    TCPClientOptions& closeTimeout(Delay timeout);
     Duration timeout() const noexcept { return timeout_; }
+    Duration closeTimeout() const noexcept { return closeTimeout_; }
     const std::optional<Address>& bindAddress() const noexcept { return bindAddress_; }
 
 private:
     Duration timeout_ = std::chrono::seconds(30);
+    Duration closeTimeout_ = std::chrono::seconds(10);
     std::optional<Address> bindAddress_;
 };
 
@@ -91,13 +95,25 @@ public:
     Connector() = default;
     explicit Connector(std::shared_ptr<detail::ConnectorState> state) : state_(std::move(state)) {}
 
-    /// Begins an attempt. Throws std::logic_error unless disconnected. Once the reactor is gone it does
-    /// nothing.
+    /// Begins an attempt, in the place of a retry that waits. Throws std::logic_error unless disconnected, and
+    /// what startFactory() throws. Once the reactor is gone, while its shutdown ends connections, and after an
+    /// owner's death it does nothing.
     void connect() const;
-    /// Ends the attempt: clientConnectionFailed(UserError), now. Throws NotConnectingError unless connecting.
+    /// Connects now, in every state. Disconnected: begins an attempt, in the place of a retry that waits.
+    /// Connecting: the attempt goes on. Connected: aborts the connection and connects again as soon as the
+    /// factory has heard clientConnectionLost(). Does nothing where connect() does nothing.
+    void reconnect() const;
+    /// Ends the attempt: clientConnectionFailed(UserError), now; in buildProtocol(), when that has returned.
+    /// Ends a retry that waits, without a call. No retry follows. Throws NotConnectingError if there is
+    /// neither.
     void stopConnecting() const;
-    /// stopConnecting(), or loseConnection() of the connection, or nothing.
+    /// Ends the attempt or the retry as stopConnecting(); or loseConnection() of the connection, which is
+    /// aborted if it has not ended after the given time (TCPClientOptions::closeTimeout()). No retry follows
+    /// until connect() or reconnect() is called. Throws std::invalid_argument if the time is negative.
     void disconnect() const;
+    void disconnect(Delay within) const;
+    /// As disconnect(), without patience: the connection is aborted.
+    void abort() const;
     /// What was asked for: a name stays a name.
     Address getDestination() const;
     State state() const;
@@ -117,6 +133,7 @@ public:
     bool operator==(const Connector&) const = default;
 
 private:
+    friend class detail::ConnectorState;
     void own(detail::OwnerHook& hook) const;
     std::shared_ptr<detail::ConnectorState> state_;
 };
@@ -134,7 +151,7 @@ public:
     /// threw. Fires at once if it does not listen.
     Deferred<> stopListening() const;
     /// Listens again after stopListening(), on the port number it had. Throws CannotListenError;
-    /// std::logic_error if it listens.
+    /// std::logic_error if it listens. Does nothing where Connector::connect() does nothing.
     void startListening() const;
     /// As stopListening(), at once, when `owner` dies. Established connections stay.
     template <class X>
@@ -165,8 +182,9 @@ BINE_EXPORT ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr
                                     const TCPServerOptions& options = TCPServerOptions());
 
 /// One connection: fires with the protocol that the factory built, after its connectionMade(). Fails with
-/// ConnectErrors, DNSLookupError, NoProtocol or what buildProtocol() threw. Cancelling ends the attempt:
-/// ConnectingCancelledError.
+/// ConnectErrors, DNSLookupError, NoProtocol or what buildProtocol() threw. Cancelling, and an owner's death,
+/// end the attempt with ConnectingCancelledError; in buildProtocol() or connectionMade() they abort the
+/// connection.
 BINE_EXPORT Deferred<std::shared_ptr<Protocol>>
 connectFactory(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<Factory> factory,
                const TCPClientOptions& options = TCPClientOptions());

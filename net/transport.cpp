@@ -11,6 +11,7 @@
 #include "bine/log/log.h"
 #include "bine/net/errors.h"
 #include "bine/net/half_close.h"
+#include "bine/net/log_prefix.h"
 #include "bine/net/protocol.h"
 #include "bine/net/transport_access.h"
 #include "bine/reactors/activity.h"
@@ -133,7 +134,7 @@ void noteWriteUnconnected(std::size_t bytes) {
     logger().debug("Dropping " + std::to_string(bytes) + " bytes: the protocol is not connected");
 }
 
-LogContext contextOf(void* transport) { return LogContext(static_cast<Transport*>(transport)->logPrefix()); }
+LogContext contextOf(void* transport) { return LogContext(detail::prefixOf(*static_cast<Transport*>(transport))); }
 
 class NullTransport final : public Transport {
 public:
@@ -175,7 +176,7 @@ void* Transport::capability(std::type_index) { return nullptr; }
 void Transport::producerGone() { loseConnection(); }
 void Transport::closeFinished() { loseConnection(); }
 Clock* Transport::clockOrNull() const noexcept { return extras_ ? extras_->clock : nullptr; }
-std::string Transport::logPrefix() const { return protocol_ ? protocol_->logPrefix() : "transport"; }
+std::string Transport::logPrefix() const { return protocol_ ? detail::prefixOf(*protocol_) : "transport"; }
 std::string Transport::describe() const { return "<" + logPrefix() + ">"; }
 
 // --- The protocol
@@ -243,7 +244,7 @@ bool Transport::runHandler(void (*call)(void*), void* object) {
 
 void Transport::handlerFailed(const Failure& failure) {
     logger().failure(failure.exceptionPtr(),
-                     "Unhandled error in " + logPrefix() + "; the connection is aborted", LogLevel::critical,
+                     "Unhandled error in " + detail::prefixOf(*this) + "; the connection is aborted", LogLevel::critical,
                      failure.getTraceback());
     failConnection(failure);
 }

@@ -20,6 +20,8 @@ struct BINE_EXPORT TransportAccess {
     /// The reason that is told: an end with unsent bytes is never ConnectionDone.
     static Failure truthful(const Failure& reason, std::size_t unsent);
     static void releaseHold(Transport& transport) noexcept;
+    /// Whether a callback of its protocol is on the stack.
+    static bool inHandler(const Transport& transport) noexcept { return transport.inHandler(); }
     /// As the death of an owner, in its two steps: the protocol hears nothing more; the connection is
     /// aborted.
     static void hush(Transport& transport) noexcept;

@@ -10,12 +10,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "bine/defer/unhandled.h"
 #include "bine/log/log.h"
 #include "bine/reactors/activity.h"
 #include "bine/reactors/descriptor_set.h"
 #include "bine/reactors/errors.h"
+#include "bine/reactors/shutdown_work.h"
 #include "bine/reactors/thread_pool.h"
 #include "bine/reactors/turn.h"
 
@@ -68,6 +70,7 @@ void ReactorCore::turn(Duration budget, bool fetched) {
     // Looked at from here: most turns have an event or two to serve and nothing else.
     if (firstDirty_ && !turn.over()) flushDirty();
     if (!turn.over()) seeToStop();
+    if (ended_ && !turn.over()) endSome();
     if (!soon_.empty() && !turn.over()) runSoon(turn);
     if ((timers_.mayBeDue(turn.started) || armedFor_ <= turn.started) && !turn.over()) runTimers(turn);
     if (!mailbox_->empty() && !turn.over()) runCalls(turn);
@@ -230,7 +233,7 @@ void ReactorCore::soon(Function<void()> call) {
 }
 
 bool ReactorCore::workWaits() const noexcept {
-    return !soon_.empty() || timers_.hasImmediate() || (stopRequested_ && active()) || signalWaits() || life_ == Life::pending;
+    return !soon_.empty() || timers_.hasImmediate() || (stopRequested_ && active()) || ended_ || signalWaits() || life_ == Life::pending;
 }
 
 void ReactorCore::acknowledgeWake() {
@@ -275,10 +278,11 @@ void ReactorCore::start(SignalHandling signalHandling) {
     meter_.turnBegins(clockNow());
     const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::startup, 0, nullptr});
     events_.fire("startup", [this, signalHandling] {
-        if (life_ != Life::starting) return;
+        if (life_ != Life::starting) return succeed();
         life_ = Life::running;
         running_ = true;
         if (signalHandling_.value_or(signalHandling) == SignalHandling::on) watchSignals();
+        return succeed();
     });
 }
 
@@ -296,7 +300,7 @@ void ReactorCore::fireSystemEvent(std::string_view event) {
     // Somebody ends what does not run: work may be queued for the threads.
     shutdownEnd_ = shutdownDeadline_ == Poller::kForever ? TimePoint::max() : clockNow() + shutdownDeadline_;
     events_.fire(
-        event, [this, neverRan] { if (neverRan()) stopThreads(); }, [this, neverRan] { if (neverRan() && threadPool_) threadPool_->hold(); });
+        event, [this, neverRan] { if (neverRan()) stopThreads(); return succeed(); }, [this, neverRan] { if (neverRan() && threadPool_) threadPool_->hold(); });
 }
 
 void ReactorCore::setSignalHandling(SignalHandling handling) {
@@ -336,32 +340,90 @@ void ReactorCore::beginShutdown() {
         shutdownTimer_ = handle_->callLater(shutdownDeadline_, [this] { events_.giveUpWaiting("shutdown"); });
     }
     const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::shutdown, 0, nullptr});
-    events_.fire("shutdown", [this] { leaveRunningState(); }, [this] { shutdownDone(); });
+    events_.fire("shutdown", [this] { return leaveRunningState(); }, [this] { shutdownDone(); });
 }
 
-void ReactorCore::leaveRunningState() {
+Deferred<void> ReactorCore::leaveRunningState() {
     if (shutdownTimer_.active()) shutdownTimer_.cancel();
     running_ = false;
     life_ = Life::finishing;
     flushDirty();
-    disconnectAll();
-    // Connections that ended a moment ago have not told their protocols yet, and another turn may never come.
-    for (int left = 100000; left > 0 && !soon_.empty(); --left) {
-        Function<void()> call = std::move(soon_.front());
-        soon_.pop_front();
-        guarded("Unhandled error in the reactor", call);
-    }
-    stopThreads();
+    Deferred<void> ended = ended_.emplace().deferred();
+    endAt_ = 0;
+    endPasses_ = 0;
+    endSome();
+    return ended;
 }
 
-void ReactorCore::disconnectAll() {
-    // Handlers that are made meanwhile are ended too, unless somebody makes them without end.
-    for (int pass = 0; handlerCount_ != 0 && pass < 10; ++pass) {
-        for (std::size_t i = 0; i < slots_.size(); ++i) {
-            const std::shared_ptr<IoHandler> handler = slots_[i].handler;
-            if (handler) guarded("Unhandled error at the shutdown of a descriptor", [&] { handler->reactorStopped(); });
+// A slice of it, as long as a turn takes; the rest in the next turns, until the deadline. Each end runs user code, which may open a loop that does the rest, or
+// destroy the reactor.
+void ReactorCore::endSome() {
+    ref();
+    const TimePoint sliceEnd = clockNow() + timeSlice();
+    bool left = true;
+    while (ended_ && handle_ && left) {
+        left = endOne();
+        const TimePoint now = clockNow();
+        if (now >= shutdownEnd_) break;
+        if (left && now >= sliceEnd) {
+            if (exported_) mailbox_->wake();
+            return unref();
         }
     }
+    if (ended_ && handle_) {
+        if (left) {
+            disconnectAll();
+            for (int pass = 0; pass < 10; ++pass)
+                for (std::size_t n = soon_.size(); n > 0 && !soon_.empty(); --n) runOneSoon();
+        }
+        if (ended_ && handle_) {
+            stopThreads();
+            Resolver<void> ended = std::move(*ended_);
+            ended_.reset();
+            ended.callback();
+        }
+    }
+    unref();
+}
+
+bool ReactorCore::endOne() {
+    if (const auto work = shutdownWork(); work && work->endOne()) return true;
+    if (disconnectOne()) return true;
+    if (soon_.empty()) return false;
+    runOneSoon();  // connections that ended a moment ago have not told their protocols yet, and another turn may never come
+    return true;
+}
+
+std::shared_ptr<ShutdownWork> ReactorCore::shutdownWork() const {
+    const auto found = services.find(typeid(ShutdownWork));
+    return found == services.end() ? nullptr : std::static_pointer_cast<ShutdownWork>(found->second);
+}
+
+void ReactorCore::runOneSoon() {
+    Function<void()> call = std::move(soon_.front());
+    soon_.pop_front();
+    guarded("Unhandled error in the reactor", call);
+}
+
+// Handlers that are made meanwhile are ended too, unless they are made without end.
+bool ReactorCore::disconnectOne() {
+    for (; handlerCount_ != 0 && endPasses_ < 10; ++endPasses_, endAt_ = 0) {
+        while (endAt_ < slots_.size()) {
+            const std::shared_ptr<IoHandler> handler = slots_[endAt_++].handler;
+            if (!handler) continue;
+            guarded("Unhandled error at the shutdown of a descriptor", [&] { handler->reactorStopped(); });
+            return true;
+        }
+    }
+    return false;
+}
+
+// All of it now, in a bounded number of steps.
+void ReactorCore::disconnectAll() {
+    if (const auto work = shutdownWork()) work->endAll();
+    endAt_ = 0;
+    endPasses_ = 0;
+    while (disconnectOne()) {}
 }
 
 void ReactorCore::startThreads() {
@@ -428,7 +490,7 @@ void ReactorCore::shutDownNow() {
     }
     if (life_ == Life::starting || life_ == Life::running) stopRequested_ = true;
     ref();
-    while (active() && handle_) ownTurn(Poller::kForever);
+    while ((active() || ended_) && handle_) ownTurn(Poller::kForever);
     unref();
 }
 
@@ -439,20 +501,23 @@ void ReactorCore::close() {
     signals_.reset();
     meter_.unwatch();
     events_.abandon();
+    ended_.reset();
     for (Turn* turn = innermost_; turn; turn = turn->outer) turn->dead = true;
     life_ = Life::idle;
     running_ = false;
     disconnectAll();
     for (std::size_t i = 0; i < slots_.size(); ++i)
         if (const auto handler = slots_[i].handler) handler->closeDescriptor();
-    // User code may hang off any of these, and come back here while it is destroyed.
-    auto services = std::move(this->services);
-    this->services.clear();
-    services.clear();
+    // User code may hang off any of these, and come back here while it is destroyed: it may even ask for the services again.
+    const auto dropServices = [this] {
+        for (auto old = std::exchange(services, {}); !old.empty(); old = std::exchange(services, {})) old.clear();
+    };
+    dropServices();
     auto waiting = std::move(soon_);
     soon_.clear();
     waiting.clear();
     timers_.clear();
+    dropServices();
     mailbox_->close();
     threadPool_.reset();
     poller_.reset();

@@ -48,6 +48,7 @@ private:
 };
 
 class DescriptorSet;
+class ShutdownWork;
 
 class BINE_EXPORT ReactorCore final : private TimerHeap::Listener {
 public:
@@ -156,8 +157,13 @@ private:
     void watchSignals();
     void stopForSignal(int number);
     void beginShutdown();
-    void leaveRunningState();
+    Deferred<void> leaveRunningState();
+    void endSome();
+    bool endOne();
+    bool disconnectOne();
     void disconnectAll();
+    void runOneSoon();
+    std::shared_ptr<ShutdownWork> shutdownWork() const;
     void stopThreads();
     void startThreads();
     void startWatchdog();
@@ -223,6 +229,9 @@ private:
     Duration shutdownDeadline_ = std::chrono::milliseconds(750);
     TimePoint shutdownEnd_ = (TimePoint::max)();
     DelayedCall shutdownTimer_;
+    std::optional<Resolver<void>> ended_;  // while the shutdown ends the connections, over several turns if they are many
+    std::size_t endAt_ = 0;                // the next slot to end, and how often all slots have been gone through
+    int endPasses_ = 0;
     const void* thread_;
     std::uint64_t shuffle_ = 0;  // state of the event shuffler; 0 is off
 };

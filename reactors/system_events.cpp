@@ -13,7 +13,7 @@ namespace bine::inline v0::detail {
 struct SystemEvents::Progress {
     SystemEvents* home;
     std::string event;
-    Function<void()> during;
+    Function<Deferred<void>()> during;
     Function<void()> done;
     std::vector<std::shared_ptr<SystemTrigger>> waitingFor;
     bool beforeIsOver = false;  // all 'before' triggers have been called
@@ -73,7 +73,7 @@ void SystemEvents::runPhase(Phase phase, const std::string& event, const std::fu
     }
 }
 
-void SystemEvents::fire(std::string_view event, Function<void()> during, Function<void()> done) {
+void SystemEvents::fire(std::string_view event, Function<Deferred<void>()> during, Function<void()> done) {
     auto progress = std::make_shared<Progress>();
     progress->home = this;
     progress->event = event;
@@ -110,13 +110,19 @@ void SystemEvents::runRest(const std::shared_ptr<Progress>& given) {
     const std::shared_ptr<Progress> progress = given;
     if (progress->restStarted || !progress->home) return;
     progress->restStarted = true;
+    if (!progress->during) return runTriggers(progress);
+    progress->during().addBoth([progress](Result<void>) {
+        if (progress->home) progress->home->runTriggers(progress);
+    });
+}
+
+void SystemEvents::runTriggers(const std::shared_ptr<Progress>& progress) {
     const auto run = [](const std::shared_ptr<SystemTrigger>& trigger) {
         guarded("Unhandled error in a trigger of '" + trigger->event + "'", [&] {
             TriggerFunction call = std::move(trigger->call);
             call();  // a failing Deferred reports itself
         });
     };
-    if (progress->during) progress->during();
     if (progress->home) runPhase(Phase::during, progress->event, run);
     if (progress->home) runPhase(Phase::after, progress->event, run);
     if (!progress->home) return;

@@ -36,8 +36,8 @@ public:
     std::shared_ptr<SystemTrigger> add(Phase phase, std::string_view event, TriggerFunction call, std::source_location where);
     /// Throws std::invalid_argument: not of this reactor, or removed before, or run (a warning while its event is still waiting in 'before').
     void remove(const std::shared_ptr<SystemTrigger>& trigger);
-    /// Runs the phases now as far as they go. `during` is called before the 'during' triggers, `done` after everything.
-    void fire(std::string_view event, Function<void()> during = nullptr, Function<void()> done = nullptr);
+    /// Runs the phases now as far as they go. `during` is called before the 'during' triggers, which wait for its Deferred; `done` after everything.
+    void fire(std::string_view event, Function<Deferred<void>()> during = nullptr, Function<void()> done = nullptr);
     /// Logs by name what the event still waits for, and goes on without it.
     void giveUpWaiting(std::string_view event);
     /// Forgets the events in progress, or those of that name: their later phases never run (crash, destruction).
@@ -47,6 +47,7 @@ private:
     struct Progress;
     void runBefore(const std::shared_ptr<Progress>& progress);
     void runRest(const std::shared_ptr<Progress>& progress);
+    void runTriggers(const std::shared_ptr<Progress>& progress);
     void runPhase(Phase phase, const std::string& event, const std::function<void(const std::shared_ptr<SystemTrigger>&)>& each);
 
     std::vector<std::shared_ptr<SystemTrigger>> triggers_;
