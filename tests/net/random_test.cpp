@@ -160,9 +160,13 @@ struct World {
     auto any(V& of) -> typename V::value_type {
         return of.empty() ? typename V::value_type() : of[below(of.size())];
     }
-    void begins(int port) {
-        if (++attempts[port] > 1)
-            error("two attempts at once for port " + std::to_string(port));
+    /// Nothing is on the stack: no connector has two attempts.
+    void look() {
+        if (depth != 0)
+            return;
+        for (const auto& [port, count] : attempts)
+            if (count < 0 || count > 1)
+                error(std::to_string(count) + " attempts at once for port " + std::to_string(port));
     }
     void act();
     void owned(auto&& thing) {
@@ -221,7 +225,7 @@ Deferred<std::shared_ptr<Transport>> FakeNetwork::connectStream(const Address& a
     chaosThatThrows();
     const int id = world->number++;
     const int port = address.port();
-    world->begins(port);
+    ++world->attempts[port];
     auto answer = std::make_unique<Resolver<std::shared_ptr<Transport>>>([id, port](auto& answer) {
         --world->attempts[port];
         auto gone = world->connecting.extract(id);
@@ -583,6 +587,7 @@ void live(unsigned seed, long steps, std::vector<std::string>& errors) {
                 here.reactor->stop();
             return;
         }
+        here.look();
         here.act();
         if (here.reactor)
             here.reactor->callLater(0s, step);
@@ -592,6 +597,7 @@ void live(unsigned seed, long steps, std::vector<std::string>& errors) {
         here.reactor->run();
     }
     while (here.stepsLeft > 0 && here.reactor) {
+        here.look();
         here.act();
         if (here.reactor && here.chance(4))
             here.reactor->iterate(0s);
