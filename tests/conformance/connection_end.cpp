@@ -6,11 +6,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <utility>
 
 #include "bine/defer/owner.h"
+#include "bine/log/log.h"
 #include "bine/net/half_close.h"
 #include "bine/protocols/line_receiver.h"
 #include "kit/reactor_test.h"
@@ -534,6 +536,23 @@ private slots:
         turns();
         QCOMPARE(heard->events, (Events{"made"}));
         QVERIFY(!heard->connected());
+    }
+    void r162_unsentBytesAtTheReactorsEndAreLogged() {
+        auto heard = std::make_shared<Heard>();
+        const auto peer = connect(heard);
+        QVERIFY(peer);
+        heard->transport().write(large);
+        heard->transport().loseConnection();
+        turns();
+        Events messages;
+        const auto listening = addLogObserver([&](const LogEvent& event) { messages.push_back(event.message); });
+        host().destroyReactor();
+        QVERIFY(heard->lostBy<ConnectionLost>());
+        const auto told = [](const std::string& message) {
+            return message.find(" bytes written to <Heard #1 on ") != std::string::npos &&
+                   message.find("were not sent: ") != std::string::npos;
+        };
+        QVERIFY(std::any_of(messages.begin(), messages.end(), told));
     }
     void r268_withoutLoseConnectionAnOwnersDeathAborts() {
         auto heard = std::make_shared<Heard>();
