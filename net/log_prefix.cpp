@@ -21,7 +21,8 @@ std::string prefixWithout(const std::type_info& type) {
     if (!firstOf(type))
         failureOfCurrentException();
     else
-        logCurrentException("Unhandled error in logPrefix() of " + name + "; its class's name is used instead");
+        logCurrentException("Unhandled error in logPrefix() of " + name +
+                            "; its class's name is used instead");
     return name;
 }
 

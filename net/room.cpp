@@ -112,9 +112,8 @@ bool Room::endOne() {
     }
     if (!kept_.empty()) {
         const auto first = kept_.extract(kept_.begin());
-        guarded("Unhandled error at the end of the reactor", [&] {
-            TransportAccess::endNow(*first.value(), ConnectionLost("the reactor has stopped"));
-        });
+        guarded("Unhandled error at the end of the reactor",
+                [&] { TransportAccess::endNow(*first.value(), ConnectionLost("the reactor has stopped")); });
         return true;
     }
     return false;

@@ -79,8 +79,9 @@ void ConnectorState::begin(const std::shared_ptr<Room>& room) {
     attempt_ = std::make_shared<ConnectAttempt>(room, destination_, streamOptions(options_));
     try {
         attempt_->start(options_.timeout())
-            .addCallbacks([self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
-                          [self](const Failure& reason) { self->failed(reason); });
+            .addCallbacks(
+                [self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
+                [self](const Failure& reason) { self->failed(reason); });
     } catch (...) {
         attempt_ = nullptr;
         state_ = Connector::State::disconnected;
@@ -266,7 +267,8 @@ void ConnectorState::over() {
 
 bool ConnectorState::mayRetry() const noexcept {
     const auto room = room_.lock();
-    return room && room->reactor() && state_ == Connector::State::disconnected && !silent_ && !stopped_ && !again_;
+    return room && room->reactor() && state_ == Connector::State::disconnected && !silent_ && !stopped_ &&
+           !again_;
 }
 
 // The Room keeps it meanwhile, since a clock may live longer than the reactor.
@@ -353,7 +355,8 @@ Result<OneConnection::Made> OneConnection::attach(const std::shared_ptr<Transpor
             return Failure(ConnectingCancelledError(destination_.text()));
         if (!protocol)
             return Failure(NoProtocol("the factory built no protocol for " + transport->getPeer().text()));
-        TransportAccess::afterLoss(*transport, [self = shared_from_this()](const Failure&) { self->stopFactory(); });
+        TransportAccess::afterLoss(*transport,
+                                   [self = shared_from_this()](const Failure&) { self->stopFactory(); });
         room->attach(transport, protocol);
         attached_ = true;
         return protocol;
@@ -397,11 +400,12 @@ void PortState::start() {
     starting_ = true;
     stopping_ = false;
     try {
-        listener = networkOf(*room->reactor())->listenStream(address_, backlog_, [weak = weak_from_this()](
-                                                                 std::shared_ptr<Transport> transport) {
-            if (const auto port = weak.lock())
-                port->accepted(transport);
-        });
+        listener = networkOf(*room->reactor())
+                       ->listenStream(address_, backlog_,
+                                      [weak = weak_from_this()](std::shared_ptr<Transport> transport) {
+                                          if (const auto port = weak.lock())
+                                              port->accepted(transport);
+                                      });
         address_ = listener->address();
         factory_->doStart();
     } catch (...) {

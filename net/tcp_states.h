@@ -68,9 +68,9 @@ private:
     TCPClientOptions options_;
     Connector::State state_ = Connector::State::disconnected;
     bool factoryStarted_ = false;
-    bool silent_ = false;                     // an owner died
-    bool stopped_ = false;                    // its user ended it, and has asked for nothing since
-    bool again_ = false;                      // reconnect(): connect when this connection or attempt has ended
+    bool silent_ = false;  // an owner died
+    bool stopped_ = false; // its user ended it, and has asked for nothing since
+    bool again_ = false;   // reconnect(): connect when this connection or attempt has ended
     std::shared_ptr<ConnectAttempt> attempt_; // while connecting, but for the time of buildProtocol()
     std::optional<Failure> cut_;              // what ended it during buildProtocol()
     std::weak_ptr<Transport> transport_;      // while connected
@@ -136,7 +136,7 @@ private:
     Address destination_;
     std::shared_ptr<Factory> factory_;
     TCPClientOptions options_;
-    std::unique_ptr<Resolver<Made>> answer_; // null once it has fired
+    std::unique_ptr<Resolver<Made>> answer_;  // null once it has fired
     std::shared_ptr<ConnectAttempt> attempt_; // null once it has ended
     bool factoryStarted_ = false;
     bool attached_ = false;

@@ -212,6 +212,56 @@ private slots:
         nettest::turn(reactor);
         QCOMPARE(factory->events, (std::vector<std::string>{"start", "started", "failed", "stop"}));
     }
+    void aClientStopsAlthoughThePeerTakesNothing() {
+        EpollReactor reactor;
+        Peer peer(reactor);
+        const auto factory = std::make_shared<Client>();
+        const auto protocol = std::make_shared<Heard>();
+        factory->build = [&](const bine::Address&) { return protocol; };
+        bine::TCPClient client(reactor, "127.0.0.1", peer.port.getHost().port(), factory,
+                               bine::TCPClientOptions().closeTimeout(20ms));
+        client.startService();
+        QVERIFY(turnUntil(reactor, [&] { return protocol->connected() && !peer.protocols.empty(); }));
+        peer.protocols[0]->transport().pauseProducing();
+        protocol->transport().write(std::string(64 << 20, 'x'));
+        auto stopped = client.stopService();
+        QVERIFY(turnUntil(reactor, [&] { return stopped.called(); }));
+        QVERIFY(protocol->lostBy<bine::ConnectionAborted>());
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, bine::TCPClientOptions().closeTimeout(-1ms));
+    }
+    void aServiceThatEndsInStartFactory_data() {
+        QTest::addColumn<bool>("destroyed");
+        QTest::newRow("stopped") << false;
+        QTest::newRow("destroyed") << true;
+    }
+    void aServiceThatEndsInStartFactory() {
+        QFETCH(bool, destroyed);
+        EpollReactor reactor;
+        struct Ending final : bine::Factory {
+            std::function<void()> onStart;
+            std::shared_ptr<bine::Protocol> buildProtocol(const bine::Address&) override { return nullptr; }
+            void startFactory() override { onStart(); }
+        };
+        const auto listening = std::make_shared<Ending>();
+        auto server = std::make_unique<bine::TCPServer>(reactor, 0, listening, loopback());
+        listening->onStart = [&] { destroyed ? server.reset() : void(server->stopService()); };
+        server->startService();
+        nettest::turn(reactor);
+        QCOMPARE(listening->numPorts(), 0);
+
+        struct Client final : bine::ClientFactory {
+            std::function<void()> onStart;
+            std::shared_ptr<bine::Protocol> buildProtocol(const bine::Address&) override { return nullptr; }
+            void startFactory() override { onStart(); }
+        };
+        const auto connecting = std::make_shared<Client>();
+        auto client = std::make_unique<bine::TCPClient>(reactor, "127.0.0.1", 1, connecting);
+        connecting->onStart = [&] { destroyed ? client.reset() : void(client->stopService()); };
+        client->startService();
+        nettest::turn(reactor);
+        QCOMPARE(connecting->numPorts(), 0);
+        QVERIFY(reactor.getDelayedCalls().empty());
+    }
     void aClientThatDiesAborts() {
         EpollReactor reactor;
         Peer peer(reactor);

@@ -217,7 +217,9 @@ private slots:
     void r124_aPrefixThatThrowsChangesNothing() {
         struct Unnamed final : Factory {
             std::shared_ptr<Nameless> protocol = std::make_shared<Nameless>();
-            std::shared_ptr<Protocol> buildProtocol(const Address&) override { return std::exchange(protocol, nullptr); }
+            std::shared_ptr<Protocol> buildProtocol(const Address&) override {
+                return std::exchange(protocol, nullptr);
+            }
             std::string logPrefix() const override { throw std::domain_error("no name"); }
         };
         const auto factory = std::make_shared<Unnamed>();
@@ -243,7 +245,8 @@ private slots:
     void r097_disconnectEndsAlthoughThePeerTakesNothing() {
         const auto peer = std::make_shared<Heard>();
         peer->onMade = [](Heard& heard) { heard.transport().pauseProducing(); };
-        const auto port = listenTCP(reactor(), 0, Factory::make([&](const Address&) { return peer; }), loopback());
+        const auto port =
+            listenTCP(reactor(), 0, Factory::make([&](const Address&) { return peer; }), loopback());
         const auto factory = std::make_shared<Client>();
         const auto protocol = std::make_shared<Heard>();
         factory->build = [&](const Address&) { return protocol; };
@@ -256,7 +259,8 @@ private slots:
     }
     void r109_connectNow() {
         auto port = greeter();
-        auto factory = ReconnectingClientFactory::make(reactor(), [](const Address&) { return std::make_shared<Heard>(); });
+        auto factory = ReconnectingClientFactory::make(
+            reactor(), [](const Address&) { return std::make_shared<Heard>(); });
         factory->noisy = false;
         factory->initialDelay = 1h;
         const auto number = port.getHost().port();
@@ -301,7 +305,8 @@ private slots:
             ++turns;
             reactor().callLater(0s, count);
         };
-        reactor().addSystemEventTrigger("before", "shutdown", [&] { reactor().callLater(0s, [&] { reactor().callLater(0s, count); }); });
+        reactor().addSystemEventTrigger(
+            "before", "shutdown", [&] { reactor().callLater(0s, [&] { reactor().callLater(0s, count); }); });
         run();
         QCOMPARE(lost, many);
         QCOMPARE(atEnd, many);

@@ -49,8 +49,8 @@ private:
 class FakeNetwork final : public Network {
 public:
     Deferred<std::shared_ptr<Transport>> connectStream(const Address& address, const StreamOptions&) override;
-    std::unique_ptr<StreamListener> listenStream(const Address& address, int,
-                                                 Function<void(std::shared_ptr<Transport>)> accepted) override;
+    std::unique_ptr<StreamListener>
+    listenStream(const Address& address, int, Function<void(std::shared_ptr<Transport>)> accepted) override;
     Deferred<std::vector<Address>> resolve(const std::string& name) override;
 };
 
@@ -221,7 +221,8 @@ void FakeListener::accept() {
     }
 }
 
-Deferred<std::shared_ptr<Transport>> FakeNetwork::connectStream(const Address& address, const StreamOptions&) {
+Deferred<std::shared_ptr<Transport>> FakeNetwork::connectStream(const Address& address,
+                                                                const StreamOptions&) {
     chaosThatThrows();
     const int id = world->number++;
     const int port = address.port();
@@ -352,7 +353,8 @@ void World::act() {
             if (!reactor || !factory)
                 break;
             const int port = nextPort++;
-            auto connector = connectTCP(*reactor, hosts[below(3)], port, factory, TCPClientOptions().timeout(1h));
+            auto connector =
+                connectTCP(*reactor, hosts[below(3)], port, factory, TCPClientOptions().timeout(1h));
             if (ended)
                 break;
             owned(connector);
@@ -365,9 +367,10 @@ void World::act() {
                 break;
             auto connection = connectFactory(*reactor, hosts[below(3)], nextPort++, factory);
             deferreds.push_back(connection.ref());
-            auto chain = std::move(connection).addBoth([capture = Capture()](Result<std::shared_ptr<Protocol>>) {
-                chaosThatThrows();
-            });
+            auto chain =
+                std::move(connection).addBoth([capture = Capture()](Result<std::shared_ptr<Protocol>>) {
+                    chaosThatThrows();
+                });
             owned(chain);
             std::move(chain).addErrback([](const Failure&) {});
             break;
@@ -393,18 +396,23 @@ void World::act() {
             std::shared_ptr<ClientFactory> made;
             if (chance(2))
                 made = std::make_shared<RandomClientFactory<ClientFactory>>();
-            else if (Clock* const ticks = chance(2) || !reactor ? static_cast<Clock*>(clock.get()) : reactor.get()) {
-                auto reconnecting =
-                    std::make_shared<RandomClientFactory<ReconnectingClientFactory>>(*ticks);
-                reconnecting->initialDelay = ticks == clock.get() ? 1ms : 0ms; // no order that follows from real time
+            else if (Clock* const ticks =
+                         chance(2) || !reactor ? static_cast<Clock*>(clock.get()) : reactor.get()) {
+                auto reconnecting = std::make_shared<RandomClientFactory<ReconnectingClientFactory>>(*ticks);
+                reconnecting->initialDelay =
+                    ticks == clock.get() ? 1ms : 0ms; // no order that follows from real time
                 reconnecting->maxDelay = reconnecting->initialDelay * 3;
                 made = reconnecting;
             }
             clients.push_back(made);
             break;
         }
-        case 6: factories.push_back(std::make_shared<RandomFactory<Factory>>()); break;
-        case 7: owners.push_back(std::make_unique<Scope>()); break;
+        case 6:
+            factories.push_back(std::make_shared<RandomFactory<Factory>>());
+            break;
+        case 7:
+            owners.push_back(std::make_unique<Scope>());
+            break;
         case 8:
         case 9:
         case 10: {
@@ -453,19 +461,33 @@ void World::act() {
             if (auto transport = any(transports).lock())
                 transport->finish();
             break;
-        case 20: any(connectors).connect(); break;
-        case 21: any(connectors).reconnect(); break;
-        case 22: any(connectors).disconnect(std::chrono::hours(below(2))); break;
-        case 23: any(connectors).abort(); break;
-        case 24: any(connectors).stopConnecting(); break;
+        case 20:
+            any(connectors).connect();
+            break;
+        case 21:
+            any(connectors).reconnect();
+            break;
+        case 22:
+            any(connectors).disconnect(std::chrono::hours(below(2)));
+            break;
+        case 23:
+            any(connectors).abort();
+            break;
+        case 24:
+            any(connectors).stopConnecting();
+            break;
         case 25: {
             auto stopped = any(ports).stopListening();
             deferreds.push_back(stopped.ref());
             std::move(stopped).addBoth([capture = Capture()](Result<void>) { chaos(); });
             break;
         }
-        case 26: any(ports).startListening(); break;
-        case 27: any(deferreds).cancel(); break;
+        case 26:
+            any(ports).startListening();
+            break;
+        case 27:
+            any(deferreds).cancel();
+            break;
         case 28:
             if (!owners.empty()) {
                 const auto owner = std::move(owners[below(owners.size())]);
@@ -517,7 +539,8 @@ void World::act() {
                 ports.clear();
                 break;
             }
-            default: break;
+            default:
+                break;
             }
             break;
         case 32:
@@ -538,8 +561,7 @@ void World::act() {
             }
             break;
         }
-    } catch (const std::exception&) {
-    }
+    } catch (const std::exception&) {}
 }
 
 World::~World() {
@@ -558,8 +580,7 @@ World::~World() {
     network.reset();
     for (const auto& [type, left] : alive)
         if (left != 0)
-            error(std::to_string(left) + " left: " +
-                  static_cast<const std::type_info*>(type)->name());
+            error(std::to_string(left) + " left: " + static_cast<const std::type_info*>(type)->name());
     world = nullptr;
 }
 
@@ -573,10 +594,10 @@ void live(unsigned seed, long steps, std::vector<std::string>& errors) {
     World here(seed, errors);
     here.stepsLeft = steps;
     for (int i = 0; i < 4; ++i) {
-        here.clients.push_back(i % 2 == 0
-                                   ? std::shared_ptr<ClientFactory>(
-                                         std::make_shared<RandomClientFactory<ReconnectingClientFactory>>(*here.clock))
-                                   : std::make_shared<RandomClientFactory<ClientFactory>>());
+        here.clients.push_back(
+            i % 2 == 0 ? std::shared_ptr<ClientFactory>(
+                             std::make_shared<RandomClientFactory<ReconnectingClientFactory>>(*here.clock))
+                       : std::make_shared<RandomClientFactory<ClientFactory>>());
         here.factories.push_back(std::make_shared<RandomFactory<Factory>>());
         here.owners.push_back(std::make_unique<Scope>());
     }

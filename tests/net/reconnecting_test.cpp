@@ -23,7 +23,8 @@ public:
     };
     std::vector<std::shared_ptr<Attempt>> attempts;
 
-    Deferred<std::shared_ptr<Transport>> connectStream(const Address& address, const StreamOptions&) override {
+    Deferred<std::shared_ptr<Transport>> connectStream(const Address& address,
+                                                       const StreamOptions&) override {
         auto attempt = std::make_shared<Attempt>();
         attempt->port = address.port();
         attempt->answer = std::make_unique<Resolver<std::shared_ptr<Transport>>>(
@@ -235,7 +236,8 @@ private slots:
     }
     void r109_aTimeoutIsRetried() {
         Scene scene;
-        const auto connector = connectTCP(scene.reactor, "127.0.0.1", 1, scene.factory, TCPClientOptions().timeout(1ms));
+        const auto connector =
+            connectTCP(scene.reactor, "127.0.0.1", 1, scene.factory, TCPClientOptions().timeout(1ms));
         QVERIFY(turnUntil(scene.reactor, [&] { return scene.waiting() == 1; }));
         QCOMPARE(scene.factory->retries(connector), 1);
     }
@@ -271,7 +273,8 @@ private slots:
     }
     void r109_stopTryingEndsAllOfThem() {
         Scene scene;
-        const Connector waiting = scene.connect(1), connecting = scene.connect(2), connected = scene.connect(3);
+        const Connector waiting = scene.connect(1), connecting = scene.connect(2),
+                        connected = scene.connect(3);
         scene.refuse(1);
         const auto transport = scene.accept(3);
         scene.factory->stopTrying();
