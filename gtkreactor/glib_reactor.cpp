@@ -60,6 +60,7 @@ public:
     void requireContext();
     void enter();
     void leave();
+    void hold(bool held);
     void runLoop();
     void endLoop();
 
@@ -89,6 +90,7 @@ private:
     int priority_;
     GMainLoop* loop_ = nullptr;
     Source* server_ = nullptr;
+    gpointer serverTag_ = nullptr; // of its descriptor
     Source* guard_ = nullptr;
     LogSubscription log_;
     TimePoint readySince_ = never;
@@ -121,7 +123,7 @@ void GlibReactor::Host::enter() {
     static GSourceFuncs serverFunctions{nullptr, nullptr, &dispatchSource, nullptr, nullptr, nullptr};
     static GSourceFuncs guardFunctions{&prepareGuard, &checkGuard, &dispatchSource, nullptr, nullptr, nullptr};
     server_ = addSource(serverFunctions, priority_, "bine");
-    g_source_add_unix_fd(&server_->base, server_->poll.fd, G_IO_IN);
+    serverTag_ = g_source_add_unix_fd(&server_->base, server_->poll.fd, G_IO_IN);
     guard_ = addSource(guardFunctions, kGuardPriority, "bine guard");
     g_source_add_poll(&guard_->base, &guard_->poll); // with add_unix_fd() it would not ask checkGuard()
     lastTurnEnded_ = reactor_->now();
@@ -141,6 +143,14 @@ void GlibReactor::Host::leave() {
     log_ = {};
 }
 
+void GlibReactor::Host::hold(bool held) {
+    if (!server_) return;
+    const GIOCondition events = held ? GIOCondition{} : G_IO_IN;
+    g_source_modify_unix_fd(&server_->base, serverTag_, events);
+    guard_->poll.events = static_cast<gushort>(events); // read before each poll()
+    readySince_ = never;
+}
+
 void GlibReactor::Host::turn() {
     ref();
     const TimePoint since = std::exchange(readySince_, never);
@@ -148,6 +158,7 @@ void GlibReactor::Host::turn() {
     const Duration budget = std::clamp(waited / 4, kLeastBudget, kMostBudget);
     detail::guarded("Unhandled error in the reactor", [&] { reactor_->dispatch(budget); });
     if (reactor_) lastTurnEnded_ = reactor_->now();
+    if (reactor_ && reactor_->core()->inherited()) leave(); // a child of fork(): it would be called for ever
     unref();
 }
 
@@ -219,6 +230,7 @@ void GlibReactor::attach() {
 
 void GlibReactor::run() {
     core_->assertThread("run()");
+    core_->assertNotInherited("run");
     host_->requireContext();
     if (core_->life() == detail::ReactorCore::Life::finishing)
         throw ReactorNotRestartable("run: the reactor is in its shutdown; run it when run() has returned");
@@ -250,6 +262,8 @@ void GlibReactor::shutdownFinished() {
     host_->leave();
     if (host_->ownsLoop()) host_->endLoop();
 }
+
+void GlibReactor::holdTurns(bool held) { host_->hold(held); }
 
 void registerGlibReactor() {
     registerReactor("glib", []() -> std::unique_ptr<ReactorBase> { return std::make_unique<GlibReactor>(); });

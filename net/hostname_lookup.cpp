@@ -18,6 +18,7 @@
 
 #include "bine/log/log.h"
 #include "bine/net/errors.h"
+#include "bine/reactors/fork.h"
 
 namespace bine::inline v0::detail {
 
@@ -118,7 +119,7 @@ public:
             lookup->state = HostnameLookup::State::ended;
             unused = std::move(lookup->done);
             if (waiting_.empty())
-                changed_.notify_all();
+                changed_->notify_all();
         } else if (lookup->state == HostnameLookup::State::running && !std::exchange(lookup->abandoned, true)) {
             ++abandoned_;
             if (!waiting_.empty())
@@ -182,7 +183,7 @@ private:
             const auto lookup = std::move(waiting_.front());
             waiting_.pop_front();
             if (waiting_.empty())
-                changed_.notify_all();
+                changed_->notify_all();
             lookup->state = HostnameLookup::State::running;
             lastProgress_ = std::chrono::steady_clock::now();
             lock.unlock();
@@ -205,7 +206,7 @@ private:
     /// Starts workers, or refuses, for as long as lookups wait and none is taken up.
     void watch() {
         std::unique_lock lock(mutex_);
-        while (!changed_.wait_for(lock, patience, [this] { return waiting_.empty(); })) {
+        while (!changed_->wait_for(lock, patience, [this] { return waiting_.empty(); })) {
             if (!stuck())
                 continue;
             if (startWorkers(waiting_.size()))
@@ -218,14 +219,29 @@ private:
         watched_ = false;
     }
 
+    // A child of fork() has none of the threads, and its parent looks up what waited. The condition variable has
+    // waiters that are not there: the child takes a new one.
+    static void lock(void* all) { static_cast<Lookups*>(all)->mutex_.lock(); }
+    static void unlock(void* all) { static_cast<Lookups*>(all)->mutex_.unlock(); }
+    static void forked(void* object) {
+        auto& all = *static_cast<Lookups*>(object);
+        all.workers_ = all.abandoned_ = 0;
+        all.watched_ = all.reported_ = false;
+        all.changed_ = new std::condition_variable;
+        keepForever(std::make_shared<Queue>(all.takeWaiting()));
+        unlock(object);
+    }
+    static constexpr AtFork::Functions kAtFork{&lock, &unlock, &forked};
+
     std::mutex mutex_;
-    std::condition_variable changed_; // waiting_ is empty
+    std::condition_variable* changed_ = new std::condition_variable; // waiting_ is empty
     Queue waiting_;
     std::size_t workers_ = 0;
     std::size_t abandoned_ = 0; // running lookups without a caller
     std::chrono::steady_clock::time_point lastProgress_{};
     bool watched_ = false;  // there is a watcher
     bool reported_ = false; // that lookups are refused; no worker has come back since
+    AtFork atFork_{this, kAtFork};
 };
 
 } // namespace

@@ -203,6 +203,8 @@ KernelNetwork::KernelNetwork(ReactorCore& core) : core_(&core), lookups_(std::ma
 }
 
 KernelNetwork::~KernelNetwork() {
+    if (core_->inherited())
+        keepForever(std::exchange(lookups_, std::make_shared<Lookups>()));
     for (auto& [id, entry] : lookups_->entries)
         if (entry.lookup)
             abandonLookup(entry.lookup);

@@ -44,6 +44,11 @@ public:
     virtual void connectionMade() {}
     /// `data` is valid during the call; it is some bytes of the stream, never a unit of anything.
     virtual void dataReceived(std::string_view data);
+    /// The reactor begins its shutdown: the last chance to write. What is written here, and what waited, is sent
+    /// within the shutdown's deadline; then connectionLost() comes. Called once, when the 'before shutdown'
+    /// triggers have been called, unless loseConnection() was. A protocol whose callback is on the stack hears
+    /// it when that returns, if it is still connected then.
+    virtual void reactorStopping() {}
     /// ConnectionDone, ConnectionLost, ConnectionAborted, or what a callback threw. transport() still has the
     /// addresses.
     virtual void connectionLost(const Failure& reason);

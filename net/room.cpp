@@ -18,7 +18,10 @@ struct Room::Home final : ShutdownWork {
     explicit Home(std::shared_ptr<Room> room) : room(std::move(room)) {}
     ~Home() override {
         room->reactor_ = nullptr;
-        room->endAll();
+        if (forkGeneration() == room->process_)
+            room->endAll();
+        else
+            room->leaveToParent();
     }
     bool endOne() override { return room->endOne(); }
     void endAll() override { room->endAll(); }
@@ -32,6 +35,7 @@ std::shared_ptr<Room> Room::of(Reactor& reactor) {
     const auto home = std::make_shared<Home>(std::make_shared<Room>(reactor));
     reactor.provideService<Home>(home);
     reactor.provideService<ShutdownWork>(home);
+    reactor.provideService<LastWords>(home->room);
     return home->room;
 }
 
@@ -101,6 +105,45 @@ void Room::watchShutdown() {
     });
 }
 
+void Room::beginTelling() { toTell_.assign(kept_.begin(), kept_.end()); }
+
+bool Room::tellNext() {
+    while (!toTell_.empty()) {
+        const auto transport = toTell_.back().lock();
+        toTell_.pop_back();
+        if (!transport)
+            continue;
+        TransportAccess::deliverStopping(*transport);
+        return true;
+    }
+    return false;
+}
+
+Deferred<> Room::sent() {
+    const auto all = std::make_shared<Resolver<>>();
+    auto result = all->deferred();
+    const auto waiting = std::make_shared<std::size_t>(1);
+    const auto oneLess = [all, waiting] {
+        if (--*waiting == 0)
+            all->callback();
+    };
+    for (const auto& transport : kept_) {
+        if (transport->buffered() == 0)
+            continue;
+        ++*waiting;
+        transport->drained().addBoth([oneLess](Result<void>) { oneLess(); });
+    }
+    oneLess();
+    return result;
+}
+
+Unsent Room::unsent() const {
+    Unsent all;
+    for (const auto& transport : kept_)
+        all.add(transport->buffered());
+    return all;
+}
+
 // Pops one, ends one: user code runs, and may begin or end others.
 bool Room::endOne() {
     if (watching_)
@@ -117,6 +160,12 @@ bool Room::endOne() {
         return true;
     }
     return false;
+}
+
+// In a child of fork() the connections are the parent's.
+void Room::leaveToParent() {
+    keepForever(std::make_shared<decltype(members_)>(std::exchange(members_, {})));
+    keepForever(std::make_shared<decltype(kept_)>(std::exchange(kept_, {})));
 }
 
 // What is attached meanwhile is ended too, unless that goes on without end.

@@ -7,19 +7,22 @@
 #include <memory>
 #include <unordered_map>
 #include <unordered_set>
+#include <vector>
 
 #include "bine/net/protocol.h"
 #include "bine/net/transport.h"
+#include "bine/reactors/fork.h"
+#include "bine/reactors/goodbyes.h"
 #include "bine/reactors/reactor.h"
 
 namespace bine::inline v0::detail {
 
-class Room : public std::enable_shared_from_this<Room> {
+class Room : public std::enable_shared_from_this<Room>, public LastWords {
 public:
     static std::shared_ptr<Room> of(Reactor& reactor);
 
     explicit Room(Reactor& reactor);
-    ~Room();
+    ~Room() override;
     Room(const Room&) = delete;
     Room& operator=(const Room&) = delete;
 
@@ -39,20 +42,29 @@ public:
     /// makeConnection(), keeping the transport if nothing else does.
     void attach(const std::shared_ptr<Transport>& transport, const std::shared_ptr<Protocol>& protocol);
 
+    // Of kept transports; the reactor's handlers it asks itself.
+    void beginTelling() override;
+    bool tellNext() override;
+    Deferred<> sent() override;
+    Unsent unsent() const override;
+
 private:
     struct Home;
 
     void watchShutdown();
     bool endOne();
     void endAll();
+    void leaveToParent();
     void drop(const std::shared_ptr<Transport>& transport) noexcept;
 
     Reactor* reactor_;
     ReactorCore* core_; // counted; null for a reactor that has none
+    const unsigned process_ = forkGeneration(); // the connections of another process are not ended
     bool watching_ = false;
     bool ending_ = false; // in 'during shutdown'
     std::unordered_map<Member*, std::shared_ptr<Member>> members_;
     std::unordered_set<std::shared_ptr<Transport>> kept_;
+    std::vector<std::weak_ptr<Transport>> toTell_; // that the reactor stops
 };
 
 } // namespace bine::inline v0::detail

@@ -473,7 +473,10 @@ void StreamTransport::closeUnattached() noexcept {
     markEnded();
 }
 
-void StreamTransport::reactorStopped() { endSocket(ConnectionLost("the reactor has stopped"), true); }
+void StreamTransport::reactorStopped() {
+    markDisconnecting(); // a close in good order, not a reset that overtakes the last words
+    endSocket(ConnectionLost("the reactor has stopped"), true);
+}
 
 // Closes the socket. The protocol hears of it now, if the caller is a turn of the reactor, else in a later
 // one; never while its handler is on the stack.

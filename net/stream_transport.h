@@ -70,6 +70,8 @@ public:
     void ioReady(unsigned events) override;
     void readyWhileBusy(unsigned events) override;
     void flush() override;
+    void reactorStopping() override { deliverStopping(); }
+    std::size_t unsent() const noexcept override { return buffered(); }
     void reactorStopped() override;
     LogContext logContext() override { return LogContext(logPrefix()); }
     CallbackName callbackName() const noexcept override;

@@ -66,6 +66,7 @@ struct TransportExtras {
     std::optional<Failure> error;       // the reason, whatever others say
     std::optional<Failure> outputError; // why writing failed; input may still come
     std::optional<Failure> pendingLoss; // waits for the handler on the stack
+    bool stopping = false;              // reactorStopping() waits for the handler on the stack
     std::string held;                   // delivered in spite of a handler on the stack
     bool heldEof = false;               // and the end of the input behind it
     Clock* clock = nullptr;             // of the reactor in attach()
@@ -86,6 +87,8 @@ void TransportAccess::endNow(Transport& transport, const Failure& reason) {
     transport.failConnection(reason);
     transport.deliverLoss(reason);
 }
+
+void TransportAccess::deliverStopping(Transport& transport) { transport.deliverStopping(); }
 
 bool TransportAccess::keptAlive(const Transport& transport) noexcept { return transport.keptAlive(); }
 
@@ -266,6 +269,8 @@ void Transport::settle() {
         }
         if (std::exchange(extras_->heldEof, false))
             deliverEof();
+        if (std::exchange(extras_->stopping, false))
+            deliverStopping();
         if (extras_->pendingLoss) {
             const Failure reason = *std::exchange(extras_->pendingLoss, std::nullopt);
             lossNow(reason);
@@ -286,6 +291,16 @@ void Transport::deliverData(std::string_view data) {
         return;
     }
     callHandler([&] { protocol_->dataReceived(data); });
+}
+
+void Transport::deliverStopping() {
+    if (!protocol_ || silent_ || state_ != State::connected || disconnecting_)
+        return;
+    if (handlers_ != 0) {
+        extras().stopping = true;
+        return;
+    }
+    callHandler([&] { protocol_->reactorStopping(); });
 }
 
 void Transport::markEnded() noexcept {

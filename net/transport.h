@@ -200,6 +200,9 @@ protected:
     /// now, or when the handler on the stack has returned. A second call does nothing. Never from inside
     /// loseConnection() or abortConnection(): from a later turn.
     void deliverLoss(const Failure& reason);
+    /// The reactor begins its shutdown: calls the protocol's reactorStopping(), now or when the handler on the
+    /// stack has returned. attach() sees to it; for transports that something else keeps alive.
+    void deliverStopping();
     /// The connection below has ended, connected() is false from now on; deliverLoss() will follow.
     void markEnded() noexcept;
     /// loseConnection() was called.

@@ -14,6 +14,7 @@ struct BINE_EXPORT TransportAccess {
     static void afterLoss(Transport& transport, Function<void(const Failure&)> call);
     /// Ends the connection and tells the protocol now, or when its handler returns. For the end of a reactor.
     static void endNow(Transport& transport, const Failure& reason);
+    static void deliverStopping(Transport& transport);
     static bool keptAlive(const Transport& transport) noexcept;
     /// The clock of a transport that has none of its own. It must outlive the connection.
     static void useClock(Transport& transport, Clock& clock);

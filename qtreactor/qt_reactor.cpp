@@ -65,6 +65,7 @@ public:
 
     void enter();
     void leave();
+    void hold(bool held);
     void runLoop(int (*exec)());
     void endLoops();
 
@@ -121,6 +122,7 @@ QtReactor::Host::~Host() { forgetLost(); }
 void QtReactor::Host::turn() {
     ref();
     detail::guarded("Unhandled error in the reactor", [this] { reactor_->dispatch(); });
+    if (reactor_ && reactor_->core()->inherited()) leave(); // a child of fork(): it would be called for ever
     // The reactor died and this is the last frame: the notifier, whose event() this still is, goes later.
     if (references_ == 1) notifier_.release()->deleteLater();
     unref();
@@ -169,6 +171,10 @@ void QtReactor::Host::leave() {
     for (auto& connection : connections_) QObject::disconnect(connection);
     notifier_->setEnabled(false);
     log_ = {};
+}
+
+void QtReactor::Host::hold(bool held) {
+    if (entered_) notifier_->setEnabled(!held);
 }
 
 // The dispatcher is half gone: it may not be asked to unregister anything.
@@ -243,6 +249,7 @@ void QtReactor::run() { run(nullptr); }
 
 void QtReactor::run(int (*exec)()) {
     core_->assertThread("run()");
+    core_->assertNotInherited("run");
     requireLoop();
     if (core_->life() == detail::ReactorCore::Life::finishing)
         throw ReactorNotRestartable("run: the reactor is in its shutdown; run it when run() has returned");
@@ -262,6 +269,8 @@ void QtReactor::shutdownFinished() {
     host_->leave();
     if (host_->ownsLoop()) host_->endLoops();
 }
+
+void QtReactor::holdTurns(bool held) { host_->hold(held); }
 
 void registerQtReactor() {
     registerReactor("qt", []() -> std::unique_ptr<ReactorBase> { return std::make_unique<QtReactor>(); });

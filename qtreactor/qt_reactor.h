@@ -35,6 +35,7 @@ public:
 
 protected:
     void shutdownFinished() override;
+    void holdTurns(bool held) override;
     bool loopRuns() const override;
 
 private:

@@ -61,6 +61,7 @@ public:
 
     void ioReady(unsigned events) override;
     void reactorStopped() override;
+    bool ownsDescriptor() const noexcept override { return false; }
     CallbackName callbackName() const noexcept override;
 
 private:

@@ -15,9 +15,17 @@ IoHandler::~IoHandler() {
 }
 
 void IoHandler::openIn(ReactorCore& core, int fd) {
+    if (core.inherited() && ownsDescriptor()) ::close(fd);
+    core.assertNotInherited("opening a descriptor");
     core_ = &core;
     fd_ = fd;
     slot_ = core.allotSlot(*this);
+}
+
+void IoHandler::closeInherited() noexcept {
+    if (fd_ > kInherited) return;
+    const int fd = kInherited - std::exchange(fd_, -1);
+    if (ownsDescriptor()) ::close(fd);
 }
 
 CallbackName IoHandler::callbackName() const noexcept {

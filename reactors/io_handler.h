@@ -6,6 +6,7 @@
 // Lifetime: the reactor's slot holds a shared_ptr from open() until close(); frames pin the handler while it is served, and
 // the slot's reference goes at the last unpin, at any depth.
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -42,6 +43,10 @@ public:
     virtual void readyWhileBusy(unsigned events);
     /// Sends what is pending. Called for handlers on the dirty list, also from the host's hook: runs no user code.
     virtual void flush() {}
+    /// The shutdown begins: the last chance to write. May run user code. Not called again before the next shutdown.
+    virtual void reactorStopping() {}
+    /// How many bytes wait to be sent.
+    virtual std::size_t unsent() const noexcept { return 0; }
     /// The reactor shuts down or dies: end, now or when the user code on the stack has returned.
     virtual void reactorStopped() = 0;
     /// "Protocol,3,127.0.0.1": for log lines inside its callbacks.
@@ -52,7 +57,9 @@ public:
 protected:
     IoHandler() = default;
 
-    /// Takes ownership of a non-blocking descriptor and of a slot in the set. Nothing is watched yet.
+    /// False: the descriptor is the user's, and stays open in every case.
+    virtual bool ownsDescriptor() const noexcept { return true; }
+    /// Takes ownership of a non-blocking descriptor and of a slot in the set. Nothing is watched yet. Throws std::logic_error in a child of fork().
     void openIn(ReactorCore& core, int fd);
     /// What the handler wants to hear of. The kernel's set is changed at once if the effective interest changes.
     void wantReading(bool on);
@@ -87,9 +94,16 @@ protected:
     virtual void becameIdle() {}
 
 private:
+    friend class Goodbyes;
     friend class ReactorCore;
     void applyInterest();
     void leaveSlot();
+    // In a child of fork(): the descriptor is the parent's too, and no part of this handler any more; then it is closed.
+    void letGo() noexcept {
+        if (open()) fd_ = kInherited - fd_;
+    }
+    void closeInherited() noexcept;
+    static constexpr int kInherited = -2;
 
     ReactorCore* core_ = nullptr;
     int fd_ = -1;
@@ -101,6 +115,7 @@ private:
     bool watchesErrors_ = false;
     bool heldWhileBusy_ = false;
     bool dirty_ = false;
+    std::uint8_t goodbye_ = 0;  // the last shutdown whose beginning was told
     IoHandler* dirtyNext_ = nullptr;
     IoHandler* dirtyPrevious_ = nullptr;
 };

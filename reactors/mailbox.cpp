@@ -15,7 +15,9 @@ Mailbox::Mailbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
 }
 
-Mailbox::~Mailbox() { ::close(fd_); }
+Mailbox::~Mailbox() {
+    if (fd_ >= 0) ::close(fd_);
+}
 
 // Not under the lock: the reactor, which wakes at once, would find it taken and go back to sleep.
 void Mailbox::raise(std::unique_lock<std::mutex> lock) {
@@ -25,7 +27,13 @@ void Mailbox::raise(std::unique_lock<std::mutex> lock) {
     while (::write(fd_, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
+void Mailbox::closeInherited() noexcept {
+    closed_ = true;
+    ::close(std::exchange(fd_, -1));
+}
+
 bool Mailbox::post(Function<void()> call) {
+    if (inherited_) return false;
     std::unique_lock lock(mutex_);
     if (closed_) return false;  // `call` is a parameter: it dies after the lock is gone
     incoming_.push_back(std::move(call));
@@ -35,6 +43,7 @@ bool Mailbox::post(Function<void()> call) {
 }
 
 bool Mailbox::postBlocking(const std::shared_ptr<BlockingCall>& call) {
+    if (inherited_) return false;
     {
         const std::lock_guard lock(mutex_);
         if (closed_ || refusing_) return false;
@@ -51,6 +60,7 @@ bool Mailbox::postBlocking(const std::shared_ptr<BlockingCall>& call) {
 }
 
 void Mailbox::refuseThreads() {
+    if (inherited_) return;
     blockingCalls_.cancel();
     std::vector<std::shared_ptr<BlockingCall>> refused;
     {
@@ -67,6 +77,7 @@ void Mailbox::answerThreads() {
 }
 
 void Mailbox::wake() {
+    if (inherited_) return;
     std::unique_lock lock(mutex_);
     if (!closed_) raise(std::move(lock));
 }
@@ -88,6 +99,7 @@ Function<void()> Mailbox::take() {
 }
 
 void Mailbox::acknowledge() {
+    if (inherited_) return;
     const std::lock_guard lock(mutex_);
     if (!readable_ || !incoming_.empty() || !taken_.empty()) return;
     std::uint64_t count = 0;

@@ -69,11 +69,16 @@ public:
     void close();
     bool closed() const noexcept { return closed_; }
 
+    // --- In a child of fork(), on its only thread: nothing reaches the parent from here on, and no lock is taken, which another thread may have held.
+    void forked() noexcept { inherited_ = true; }
+    void closeInherited() noexcept;
+
 private:
     void raise(std::unique_lock<std::mutex> lock);
 
     std::mutex mutex_;
     std::vector<Function<void()>> incoming_;  // guarded by mutex_
+    bool inherited_ = false;                  // changed where there is no other thread
     bool closed_ = false;                     // guarded by mutex_; changed on the reactor's thread only
     bool refusing_ = false;                   // guarded by mutex_: there is nobody to answer blocking calls
     std::vector<std::shared_ptr<BlockingCall>> blocking_;  // guarded by mutex_: those that have not begun

@@ -23,10 +23,13 @@ void EpollReactor::dispatch(Duration budget) {
     core_->hostedTurn(budget);
 }
 
+bool EpollReactor::turnsHeld() const { return core_->turnsHeld(); }
+
 void EpollReactor::aboutToWait() { core_->aboutToWait(); }
 
 void EpollReactor::attach() {
     core_->assertThread("attach()");
+    core_->assertNotInherited("attach");
     if (core_->life() == Life::finishing) throw ReactorNotRestartable("attach: the reactor is in its shutdown");
     if (core_->life() != Life::idle) throw ReactorAlreadyRunning("attach: the reactor is attached or running already");
     core_->attach();

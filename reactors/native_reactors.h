@@ -24,6 +24,8 @@ public:
     int fileno();
     /// One bounded turn; re-entrant. Outside run() the first turn starts the reactor; after stop() it does nothing until attach().
     void dispatch();
+    /// At the nesting limit: dispatch() does nothing until a turn on the stack has ended. A loop that is nested in a callback leaves fileno() out meanwhile.
+    bool turnsHeld() const;
     /// Sends what callbacks left unsent. To be called before the host's loop blocks. Runs no user code.
     void aboutToWait();
     /// For a loop of your own, after stop(): pending again, the next dispatch() starts it. Throws ReactorAlreadyRunning.

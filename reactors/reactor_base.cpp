@@ -69,6 +69,7 @@ void ReactorBase::schedule(detail::Timer& timer) {
 
 void ReactorBase::run() {
     core_->assertThread("run()");
+    core_->assertNotInherited("run");
     if (core_->life() == Life::finishing) throw ReactorNotRestartable("run: the reactor is in its shutdown; run it when run() has returned");
     if (core_->life() != Life::idle) throw ReactorAlreadyRunning("run: the reactor is running already");
     ReactorCore* core = core_;  // this object may be destroyed inside
@@ -95,7 +96,8 @@ void ReactorBase::crash() {
 
 void ReactorBase::iterate(Delay timeout) {
     core_->assertThread("iterate()");
-    core_->ownTurn(timeout.value());
+    core_->assertNotInherited("iterate");
+    core_->iterate(timeout.value());
 }
 
 bool ReactorBase::running() const { return core_->running(); }
@@ -131,6 +133,7 @@ std::shared_ptr<detail::Mailbox> ReactorBase::mailbox() const { return core_->ma
 
 ThreadPool& ReactorBase::threadPool() {
     core_->assertThread("threadPool()");
+    core_->assertNotInherited("threadPool");
     return core_->threadPool();
 }
 
@@ -141,11 +144,13 @@ detail::DescriptorSet& ReactorBase::descriptors() {
 
 void ReactorBase::addReader(ReadDescriptor& reader) {
     core_->assertThread("addReader()");
+    core_->assertNotInherited("addReader");
     descriptors().add(reader);
 }
 
 void ReactorBase::addWriter(WriteDescriptor& writer) {
     core_->assertThread("addWriter()");
+    core_->assertNotInherited("addWriter");
     descriptors().add(writer);
 }
 
@@ -175,6 +180,12 @@ std::vector<WriteDescriptor*> ReactorBase::getWriters() const {
 void ReactorBase::setTurnBudget(Delay budget) {
     if (budget.value() < Duration::zero()) throw std::invalid_argument("setTurnBudget: the budget is negative");
     core_->setBudget(budget.value());
+}
+
+void ReactorBase::setNestingLimit(int turns) {
+    core_->assertThread("setNestingLimit()");
+    if (turns < 1) throw std::invalid_argument("setNestingLimit: the limit is " + std::to_string(turns) + ", and must be 1 at least");
+    core_->setNestingLimit(turns);
 }
 
 void ReactorBase::setShutdownDeadline(Delay deadline) {

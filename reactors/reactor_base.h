@@ -61,6 +61,10 @@ public:
 
     /// How long one turn may take before the host gets control again: 1 ms in hosts, no limit in the own loop unless set. Zero: one callback of each kind.
     void setTurnBudget(Delay budget);
+    /// How many turns may be on the stack, each but the first in an event loop that a callback of the one before runs: 64 unless set. Beyond that a nested turn runs
+    /// nothing, a warning names the callback, and the turn below serves what waits. A turn needs at most some 10 KiB of stack beside the callback's own
+    /// (docs/nested-loops.md). Throws std::invalid_argument below 1.
+    void setNestingLimit(int turns);
     /// How long all of shutdown may take: 750 ms unless set. What is not done by then is logged by name and left.
     void setShutdownDeadline(Delay deadline);
     static constexpr Duration infinite = (Duration::max)();
@@ -87,6 +91,9 @@ protected:
     virtual void shutdownFinished() {}
     /// crash() was called: as shutdownFinished(), without phases.
     virtual void crashed() { shutdownFinished(); }
+    /// The nesting limit was reached (true), or a turn has ended since (false). Between the two the descriptor stays readable, and dispatch() does nothing: a
+    /// host takes its watcher off the loop and puts it back, else the loop spins. Also called with true when it is so already.
+    virtual void holdTurns(bool) {}
     /// Whether the host's loop is on the stack: then stop() works before the first turn too. Asked while an attached reactor has not started.
     virtual bool loopRuns() const { return false; }
     /// Runs the shutdown phases now, waiting by itself, within the deadline. No effect when not running or pending.

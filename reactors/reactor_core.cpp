@@ -1,5 +1,6 @@
 #include "bine/reactors/reactor_core.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -39,7 +41,8 @@ std::uint64_t shuffleSeed() {
 
 ReactorCore::ReactorCore(ReactorBase& handle, std::unique_ptr<Poller> poller)
     : handle_(&handle), poller_(std::move(poller)), mailbox_(std::make_shared<Mailbox>()),
-      thread_(reinterpret_cast<const void*>(pthread_self())), shuffle_(shuffleSeed()) {
+      thread_(reinterpret_cast<const void*>(pthread_self())), shuffle_(shuffleSeed()),
+      atFork_(this, *[] { static const AtFork::Functions functions{nullptr, nullptr, &ReactorCore::forked}; return &functions; }()) {
     if (budgetOfOne()) budget_ = Duration::zero();
     poller_->watch(mailbox_->fd(), kWakeToken, 0, kReadable);
 }
@@ -57,9 +60,60 @@ bool ReactorCore::onReactorThread() const noexcept { return thread_ == reinterpr
 void ReactorCore::assertThread(const char* what) const {
     if (onReactorThread()) [[likely]]
         return;
+    if (inherited_) return;  // a child of a fork() on another thread cleans up
     std::fprintf(stderr, "bine: %s was used on thread %p, but its reactor belongs to thread %p; use callFromThread()\n", what,
                  reinterpret_cast<const void*>(pthread_self()), thread_);
     std::abort();
+}
+
+// --- fork()
+
+// In the child, on the thread that forked. Memory and descriptors stay as they are: most children exec() next.
+void ReactorCore::forked(void* object) noexcept {
+    ReactorCore& core = *static_cast<ReactorCore*>(object);
+    core.inherited_ = true;
+    core.running_ = false;
+    core.exported_ = false;  // no timer is armed, nobody is woken
+    core.inheritedPoller_ = std::move(core.poller_);
+    core.mailbox_->forked();
+    core.endTurns();
+    // Its own thread may have been changing them just now; then they are let go of when the reactor is destroyed.
+    if (core.onReactorThread()) core.letGoOfHandlers();
+}
+
+// What is not open sends nothing, changes no socket, and is watched nowhere: so nothing else has to ask whose copy it is.
+void ReactorCore::letGoOfHandlers() noexcept {
+    for (const Slot& slot : slots_)
+        if (slot.handler) slot.handler->letGo();
+}
+
+void ReactorCore::endTurns() noexcept {
+    for (Turn* turn = innermost_; turn; turn = turn->outer) turn->dead = true;
+}
+
+// The parent's connections go on. So no callback runs here, no Deferred fails, and what waits is kept rather than destroyed.
+void ReactorCore::closeInherited() noexcept {
+    ref();
+    keepForever(std::shared_ptr<ReactorCore>(this, [](ReactorCore*) {}));
+    handle_ = nullptr;
+    life_ = Life::idle;
+    endTurns();
+    letGoOfHandlers();
+    for (const Slot& slot : slots_)
+        if (slot.handler) slot.handler->closeInherited();
+    inheritedPoller_.reset();
+    if (timerFd_ >= 0) ::close(std::exchange(timerFd_, -1));
+    mailbox_->closeInherited();
+    signals_.reset();
+    meter_.unwatch();
+    auto released = std::move(services);
+    services.clear();
+}
+
+void ReactorCore::assertNotInherited(const char* what) const {
+    if (!inherited_) [[likely]]
+        return;
+    throw std::logic_error(std::string(what) + ": this reactor belongs to the parent process; a child of fork() makes a reactor of its own, or calls exec()");
 }
 
 // --- Turns
@@ -70,6 +124,7 @@ void ReactorCore::turn(Duration budget, bool fetched) {
     // Looked at from here: most turns have an event or two to serve and nothing else.
     if (firstDirty_ && !turn.over()) flushDirty();
     if (!turn.over()) seeToStop();
+    if (goodbyes_.telling() && !turn.over()) goodbyes_.tell();
     if (ended_ && !turn.over()) endSome();
     if (!soon_.empty() && !turn.over()) runSoon(turn);
     if ((timers_.mayBeDue(turn.started) || armedFor_ <= turn.started) && !turn.over()) runTimers(turn);
@@ -80,15 +135,53 @@ void ReactorCore::turn(Duration budget, bool fetched) {
     if (turn.cut) ++cutTurns_;
     if (turn.dead) return;
     if (firstDirty_) flushAtEnd(turn);
+    if (goodbyes_.pending() && !turn.over()) seeToGoodbyes();
     if (!turn.over()) seeToStop();
 }
 
 void ReactorCore::hostedTurn(Duration budget) {
     if (life_ == Life::idle) return;
+    assertNotInherited("dispatch");
+    if (depth_ >= nestingLimit_) [[unlikely]]
+        return holdTurns();
     turn(budgetOr(budget), false);
 }
 
+void ReactorCore::iterate(Duration timeout) {
+    if (depth_ < nestingLimit_) return ownTurn(timeout);
+    holdTurns();
+    aboutToWait();
+    // Not longer: the caller may wait for something that another thread does.
+    constexpr std::chrono::milliseconds kLongest{100};
+    ::poll(nullptr, 0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(std::clamp<Duration>(timeout, Duration::zero(), kLongest)).count()));
+    meter_.loopWoke();
+}
+
+// --- The nesting limit. Callbacks that run the host's loop would otherwise nest as deep as there are events, and overflow the stack. At the limit a turn runs
+// nothing, and the host must not call again: the descriptor stays readable. The turn below it, which has the callback on the stack, serves what waits.
+
+void ReactorCore::setNestingLimit(int turns) {
+    nestingLimit_ = turns;
+    if (turnsHeld_ && depth_ < nestingLimit_) resumeTurns();
+}
+
+void ReactorCore::holdTurns() {
+    turnsHeld_ = true;
+    guarded("Unhandled error at the nesting limit", [this] { handle_->holdTurns(true); });
+    if (std::exchange(nestingWarned_, true)) return;
+    Logger("bine.reactor").warn("Nesting limit reached: " + meter_.current().text() + " runs an event loop inside " + std::to_string(depth_ - 1) +
+                                    " others. The reactor serves nothing in it; it goes on when one of them has ended",
+                                {{"callback", meter_.current().text()}, {"limit", nestingLimit_}});
+}
+
+void ReactorCore::resumeTurns() {
+    turnsHeld_ = false;
+    if (!handle_) return;
+    guarded("Unhandled error below the nesting limit", [this] { handle_->holdTurns(false); });
+}
+
 void ReactorCore::ownTurn(Duration timeout) {
+    assertNotInherited("run or iterate");
     ref();
     aboutToWait();
     const bool waits = ready_.empty();
@@ -193,6 +286,7 @@ bool ReactorCore::turnIsOver() const noexcept { return innermost_ && (innermost_
 // --- What the host sees
 
 int ReactorCore::exportedDescriptor() {
+    if (inherited_) return inheritedPoller_ ? inheritedPoller_->fileno() : -1;
     if (exported_) return poller_->fileno();
     timerFd_ = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (timerFd_ < 0) throw std::system_error(errno, std::generic_category(), "timerfd_create");
@@ -223,17 +317,20 @@ void ReactorCore::deadlineMovedUp() {
     if (exported_) armTimer(armedFor_ == TimePoint::max() ? TimePoint::min() : clockNow());
 }
 
-void ReactorCore::immediateCallAdded() {
-    if (exported_) mailbox_->wake();
-}
+void ReactorCore::immediateCallAdded() { workCame(); }
 
 void ReactorCore::soon(Function<void()> call) {
     soon_.push_back(std::move(call));
+    workCame();
+}
+
+// For the next turn: the host is to call, also if nothing else happens. In a loop of its own the reactor asks workWaits().
+void ReactorCore::workCame() {
     if (exported_) mailbox_->wake();
 }
 
 bool ReactorCore::workWaits() const noexcept {
-    return !soon_.empty() || timers_.hasImmediate() || (stopRequested_ && active()) || ended_ || signalWaits() || life_ == Life::pending;
+    return !soon_.empty() || timers_.hasImmediate() || goodbyes_.telling() || (stopRequested_ && active()) || ended_ || signalWaits() || life_ == Life::pending;
 }
 
 void ReactorCore::acknowledgeWake() {
@@ -271,6 +368,7 @@ void ReactorCore::attach() {
 void ReactorCore::start(SignalHandling signalHandling) {
     life_ = Life::starting;
     exitSignal_ = 0;
+    nestingWarned_ = false;
     everStarted_ = true;
     mailbox_->answerThreads();
     startThreads();
@@ -287,11 +385,12 @@ void ReactorCore::start(SignalHandling signalHandling) {
 }
 
 void ReactorCore::requestStop() {
+    assertNotInherited("stop");
     // A host's callback may come before the first turn: then that turn starts the reactor, and stops it.
     const bool aboutToStart = life_ == Life::pending && handle_ && handle_->loopRuns();
     if ((!active() && !aboutToStart) || life_ == Life::stopping || stopRequested_) throw ReactorNotRunning("stop: the reactor is not running, or is already stopping");
     stopRequested_ = true;
-    if (exported_) mailbox_->wake();
+    workCame();
 }
 
 void ReactorCore::fireSystemEvent(std::string_view event) {
@@ -335,12 +434,31 @@ void ReactorCore::beginShutdown() {
     events_.abandon("startup");
     life_ = Life::stopping;
     shutdownEnd_ = TimePoint::max();
-    if (shutdownDeadline_ != Poller::kForever && handle_) {
-        shutdownEnd_ = clockNow() + shutdownDeadline_;
-        shutdownTimer_ = handle_->callLater(shutdownDeadline_, [this] { events_.giveUpWaiting("shutdown"); });
-    }
+    goodbyes_.reset();
+    if (shutdownDeadline_ != Poller::kForever) boundShutdown(shutdownDeadline_);
     const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::shutdown, 0, nullptr});
-    events_.fire("shutdown", [this] { return leaveRunningState(); }, [this] { shutdownDone(); });
+    events_.fire("shutdown", [this] { return leaveRunningState(); }, [this] { shutdownDone(); }, [this] { return goodbyes_.done(); });
+    if (life_ == Life::stopping) goodbyes_.begin();  // while the triggers' Deferreds are waited for
+}
+
+void ReactorCore::boundShutdown(Duration deadline) {
+    if (!handle_) return;
+    shutdownEnd_ = clockNow() + deadline;
+    shutdownTimer_ = handle_->callLater(deadline, [this] { shutdownDeadlinePassed(); });
+}
+
+void ReactorCore::boundGoodbyes() {
+    if (shutdownEnd_ == TimePoint::max()) boundShutdown(kShutdownDeadline);
+}
+
+void ReactorCore::shutdownDeadlinePassed() {
+    goodbyes_.giveUp();
+    if (life_ == Life::stopping) events_.giveUpWaiting("shutdown");
+}
+
+void ReactorCore::seeToGoodbyes() {
+    const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::shutdown, 0, nullptr});
+    events_.proceed("shutdown");
 }
 
 Deferred<void> ReactorCore::leaveRunningState() {
@@ -453,6 +571,7 @@ void ReactorCore::stopThreads() {
 
 void ReactorCore::shutdownDone() {
     life_ = Life::idle;
+    goodbyes_.reset();
     signals_.reset();
     meter_.unwatch();
     if (threadPool_) threadPool_->hold();
@@ -463,10 +582,11 @@ void ReactorCore::shutdownDone() {
 }
 
 void ReactorCore::crash() {
-    if (!active() && life_ != Life::pending) return;
+    if (inherited_ || (!active() && life_ != Life::pending)) return;
     life_ = Life::idle;
     running_ = false;
     stopRequested_ = false;
+    goodbyes_.reset();
     signals_.reset();
     meter_.unwatch();
     if (shutdownTimer_.active()) shutdownTimer_.cancel();
@@ -479,6 +599,7 @@ void ReactorCore::crash() {
 }
 
 void ReactorCore::shutDownNow() {
+    if (inherited_) return;
     if (life_ == Life::pending) {
         life_ = Life::idle;
         stopRequested_ = false;
@@ -495,6 +616,7 @@ void ReactorCore::shutDownNow() {
 }
 
 void ReactorCore::close() {
+    if (inherited_) return closeInherited();
     ref();
     guarded("Unhandled error when the reactor was destroyed", [this] { shutDownNow(); });
     handle_ = nullptr;
@@ -502,7 +624,8 @@ void ReactorCore::close() {
     meter_.unwatch();
     events_.abandon();
     ended_.reset();
-    for (Turn* turn = innermost_; turn; turn = turn->outer) turn->dead = true;
+    goodbyes_.reset();
+    endTurns();
     life_ = Life::idle;
     running_ = false;
     disconnectAll();
@@ -571,6 +694,7 @@ std::uint32_t ReactorCore::allotSlot(IoHandler& handler) {
     }
     slots_[at].handler = handler.shared_from_this();
     ++handlerCount_;
+    goodbyes_.handlerOpened(at);
     return at;
 }
 

@@ -13,6 +13,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bine/reactors/fork.h"
+#include "bine/reactors/goodbyes.h"
 #include "bine/reactors/io_handler.h"
 #include "bine/reactors/mailbox.h"
 #include "bine/reactors/reactor_base.h"
@@ -59,6 +61,10 @@ public:
     void ref() noexcept { ++references_; }
     void unref() noexcept;
 
+    /// This is the copy of the parent's reactor in a child of fork(): it has no part in the kernel's side any more.
+    bool inherited() const noexcept { return inherited_; }
+    /// Throws std::logic_error if it is. For what would begin something.
+    void assertNotInherited(const char* what) const;
     /// Null once the reactor has been destroyed.
     ReactorBase* reactor() const noexcept { return handle_; }
     const std::shared_ptr<Mailbox>& mailbox() const noexcept { return mailbox_; }
@@ -99,6 +105,8 @@ public:
     void hostedTurn(Duration budget);
     /// One turn of the own loop: sends, waits at most `timeout`, dispatches.
     void ownTurn(Duration timeout);
+    /// The same for a user's loop, which may be one too many.
+    void iterate(Duration timeout);
     void aboutToWait();
     /// `signalHandling` is what counts if nobody has said another.
     void start(SignalHandling signalHandling = SignalHandling::off);
@@ -112,6 +120,11 @@ public:
 
     /// How long a turn in a host takes unless setBudget() says otherwise.
     static constexpr Duration kHostBudget = std::chrono::milliseconds(1);
+    /// How many turns may be on the stack unless setNestingLimit() says otherwise.
+    static constexpr int kNestingLimit = 64;
+    void setNestingLimit(int turns);
+    /// The limit was reached: the host is not to call until a turn has ended.
+    bool turnsHeld() const noexcept { return turnsHeld_; }
     void setBudget(Duration budget) noexcept { budget_ = budget; }
     Duration budgetOr(Duration otherwise) const noexcept { return budget_ < Duration::zero() ? otherwise : budget_; }
     Duration timeSlice() const noexcept { return budgetOr(exported_ ? kHostBudget : std::chrono::milliseconds(10)); }
@@ -130,6 +143,7 @@ public:
 private:
     friend class IoHandler;
     friend class BufferLease;
+    friend class Goodbyes;
     struct Turn;
     struct Slot {
         std::shared_ptr<IoHandler> handler;
@@ -140,10 +154,16 @@ private:
 
     ~ReactorCore();
 
+    static void forked(void* core) noexcept;
+    void letGoOfHandlers() noexcept;
+    void closeInherited() noexcept;
+    void endTurns() noexcept;
     void deadlineMovedUp() override;
     void immediateCallAdded() override;
 
     void turn(Duration budget, bool fetched);
+    void holdTurns();
+    void resumeTurns();
     void runSoon(Turn& turn);
     void runTimers(Turn& turn);
     void measuredCall(DelayedCall& call);
@@ -157,6 +177,11 @@ private:
     void watchSignals();
     void stopForSignal(int number);
     void beginShutdown();
+    void boundShutdown(Duration deadline);
+    /// A shutdown without a deadline does not wait for ever for a peer that does not read.
+    void boundGoodbyes();
+    void shutdownDeadlinePassed();
+    void seeToGoodbyes();
     Deferred<void> leaveRunningState();
     void endSome();
     bool endOne();
@@ -173,6 +198,7 @@ private:
     /// What sending at the turn's end will take, judging by earlier turns.
     Duration sendingAhead() const noexcept { return sendCost_ * static_cast<Duration::rep>(dirtyCount_); }
     void acknowledgeWake();
+    void workCame();
     void armTimer(TimePoint now);
     bool workWaits() const noexcept;
     Duration untilNextTimer();
@@ -189,9 +215,11 @@ private:
     std::uint32_t references_ = 1;
     ReactorBase* handle_;
     std::unique_ptr<Poller> poller_;
+    std::unique_ptr<Poller> inheritedPoller_;  // the parent's, which is not to be changed
     std::shared_ptr<Mailbox> mailbox_;
     TimerHeap timers_{*this};
     SystemEvents events_;
+    Goodbyes goodbyes_{*this};
     std::unique_ptr<ThreadPool> threadPool_;
     std::deque<Function<void()>> soon_;
     std::unique_ptr<SignalWatch> signals_;  // from 'during startup' to the end of the shutdown
@@ -210,6 +238,9 @@ private:
 
     Turn* innermost_ = nullptr;
     int depth_ = 0;
+    int nestingLimit_ = kNestingLimit;
+    bool turnsHeld_ = false;
+    bool nestingWarned_ = false;  // since the last start
     std::uint64_t turnNumber_ = 0;
     std::uint64_t cutTurns_ = 0;
     std::uint64_t callbacks_ = 0;
@@ -219,6 +250,7 @@ private:
     bool everStarted_ = false;
     bool stopRequested_ = false;
     bool exported_ = false;
+    bool inherited_ = false;
     std::uint8_t signalLooks_ = 0;  // that are left in a loop of its own
     std::optional<SignalHandling> signalHandling_;
     int exitSignal_ = 0;
@@ -226,7 +258,8 @@ private:
     TimePoint armedFor_ = (TimePoint::max)();
     Duration stallLimit_ = Poller::kForever;
     Duration budget_{-1};  // negative: the loop's own default
-    Duration shutdownDeadline_ = std::chrono::milliseconds(750);
+    static constexpr Duration kShutdownDeadline = std::chrono::milliseconds(750);
+    Duration shutdownDeadline_ = kShutdownDeadline;
     TimePoint shutdownEnd_ = (TimePoint::max)();
     DelayedCall shutdownTimer_;
     std::optional<Resolver<void>> ended_;  // while the shutdown ends the connections, over several turns if they are many
@@ -234,6 +267,7 @@ private:
     int endPasses_ = 0;
     const void* thread_;
     std::uint64_t shuffle_ = 0;  // state of the event shuffler; 0 is off
+    AtFork atFork_;
 };
 
 }  // namespace bine::inline v0::detail

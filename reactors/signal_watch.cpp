@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include "bine/reactors/fork.h"
 #include "bine/reactors/mailbox.h"
 #include "bine/reactors/signals.h"
 
@@ -27,7 +28,7 @@ static_assert(std::atomic<SignalWatch*>::is_always_lock_free && std::atomic<int>
 
 // The few instructions of a handler: no thread is waited for that waits for us.
 void untilNoneIsInFlight() {
-    while (inFlight.load() != 0) std::this_thread::yield();
+    while (inFlight.load() > 0) std::this_thread::yield();
 }
 
 struct Taken {
@@ -72,6 +73,18 @@ struct SignalTable {
     SignalWatch* youngest = nullptr;
 
 private:
+    // A child of fork() has none of the parent's watches; the handler, which it has too, then does what the default does.
+    static void forked(void* table) {
+        current.store(nullptr);
+        inFlight.store(0);
+        static_cast<SignalTable*>(table)->youngest = nullptr;
+        unlock(table);
+    }
+    static void lock(void* table) { static_cast<SignalTable*>(table)->mutex.lock(); }
+    static void unlock(void* table) { static_cast<SignalTable*>(table)->mutex.unlock(); }
+    static constexpr AtFork::Functions kAtFork{&lock, &unlock, &forked};
+    AtFork atFork_{this, kAtFork};
+
     static void callTheirs(const struct sigaction& theirs, int number, siginfo_t* info, void* context);
     static void install(int number);
     static void chain(Taken& taken, const struct sigaction* theirs);
@@ -194,6 +207,7 @@ void SignalTable::lookAgain(SignalWatch& watch) {
 SignalWatch::SignalWatch(std::shared_ptr<Mailbox> mailbox) : mailbox_(std::move(mailbox)) { table().push(*this); }
 
 SignalWatch::~SignalWatch() {
+    if (forkGeneration() != process_) return;
     table().remove(*this);
     if (waits()) mailbox_->wake();
 }

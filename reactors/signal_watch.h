@@ -9,6 +9,8 @@
 #include <atomic>
 #include <memory>
 
+#include "bine/reactors/fork.h"
+
 namespace bine::inline v0::detail {
 
 class Mailbox;
@@ -32,6 +34,7 @@ public:
 private:
     friend struct SignalTable;
     const std::shared_ptr<Mailbox> mailbox_;
+    const unsigned process_ = forkGeneration();
     std::atomic<int> number_{0};
     SignalWatch* below_ = nullptr;  // guarded by the table's mutex
     bool came_ = false;             // guarded by the table's mutex: one was taken; a second SIGINT is the user's impatience

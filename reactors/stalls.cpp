@@ -9,8 +9,10 @@
 #include <cstdlib>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "bine/log/log.h"
+#include "bine/reactors/fork.h"
 
 namespace bine::inline v0::detail {
 namespace {
@@ -76,6 +78,8 @@ public:
 
     void publish(const CallbackName& what, TimePoint since);
     static void run(const std::shared_ptr<Shared>& shared);
+    /// In a child of fork(): there is no such thread, and its lock may be taken.
+    bool inherited() const noexcept { return forkGeneration() != process_; }
     /// False if the thread is somewhere in a log observer.
     bool stop();
 
@@ -91,6 +95,7 @@ private:
     void tell(std::unique_lock<std::mutex>& lock, const std::string& what, const CallbackName& name, Duration lasted);
 
     const Duration limit_;
+    const unsigned process_ = forkGeneration();
 
     std::atomic<std::uint64_t> sequence_{0};
     std::atomic<CallbackName::Kind> kind_{CallbackName::Kind::none};
@@ -122,6 +127,7 @@ void StallWatchdog::Shared::publish(const CallbackName& what, TimePoint since) {
     sequence_.store(sequence + 2);
     if (!asleep_.load()) [[likely]]
         return;
+    if (inherited()) return;
     const std::lock_guard lock(mutex_);
     asleep_.store(false);
     changed_.notify_all();
@@ -204,7 +210,16 @@ StallWatchdog::StallWatchdog(Duration limit) : shared_(std::make_shared<Shared>(
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-StallWatchdog::~StallWatchdog() { shared_->stop() ? thread_.join() : thread_.detach(); }
+StallWatchdog::~StallWatchdog() {
+    if (shared_->inherited()) {
+        keepForever(shared_);
+        keepForever(std::make_shared<std::thread>(std::move(thread_)));
+    } else if (shared_->stop()) {
+        thread_.join();
+    } else {
+        thread_.detach();
+    }
+}
 
 void StallWatchdog::publish(const CallbackName& what, TimePoint since) { shared_->publish(what, since); }
 

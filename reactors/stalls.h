@@ -81,6 +81,8 @@ public:
     /// When the last turn began, or the last callback ended, whichever was later.
     TimePoint lastLook() const noexcept { return since_; }
 
+    /// The callback on top of the stack; none outside of callbacks.
+    const CallbackName& current() const noexcept { return current_; }
     Duration longest() const noexcept { return longest_; }
     const CallbackName& longestName() const noexcept { return longestName_; }
 

@@ -15,6 +15,7 @@ struct SystemEvents::Progress {
     std::string event;
     Function<Deferred<void>()> during;
     Function<void()> done;
+    Function<bool()> mayGoOn;
     std::vector<std::shared_ptr<SystemTrigger>> waitingFor;
     bool beforeIsOver = false;  // all 'before' triggers have been called
     bool restStarted = false;
@@ -73,12 +74,13 @@ void SystemEvents::runPhase(Phase phase, const std::string& event, const std::fu
     }
 }
 
-void SystemEvents::fire(std::string_view event, Function<Deferred<void>()> during, Function<void()> done) {
+void SystemEvents::fire(std::string_view event, Function<Deferred<void>()> during, Function<void()> done, Function<bool()> mayGoOn) {
     auto progress = std::make_shared<Progress>();
     progress->home = this;
     progress->event = event;
     progress->during = std::move(during);
     progress->done = std::move(done);
+    progress->mayGoOn = std::move(mayGoOn);
     inProgress_.push_back(progress);
     runBefore(progress);
 }
@@ -98,12 +100,25 @@ void SystemEvents::runBefore(const std::shared_ptr<Progress>& progress) {
                     logger().failure(outcome.failure().exceptionPtr(), "Unhandled error in " + describe(*trigger));
                 if (!progress) return;
                 std::erase(progress->waitingFor, trigger);
-                if (progress->beforeIsOver && progress->waitingFor.empty() && progress->home) progress->home->runRest(progress);
+                if (progress->home) progress->home->advance(progress);
             });
         });
     });
     progress->beforeIsOver = true;
-    if (progress->waitingFor.empty()) runRest(progress);
+    advance(progress);
+}
+
+void SystemEvents::proceed(std::string_view event) {
+    const auto all = inProgress_;
+    for (const auto& progress : all)
+        if (progress->event == event && progress->home) advance(progress);
+}
+
+void SystemEvents::advance(const std::shared_ptr<Progress>& given) {
+    const std::shared_ptr<Progress> progress = given;
+    if (!progress->beforeIsOver || !progress->waitingFor.empty() || progress->restStarted) return;
+    if (progress->mayGoOn && !progress->mayGoOn()) return;
+    if (progress->home) progress->home->runRest(progress);
 }
 
 void SystemEvents::runRest(const std::shared_ptr<Progress>& given) {

@@ -36,8 +36,10 @@ public:
     std::shared_ptr<SystemTrigger> add(Phase phase, std::string_view event, TriggerFunction call, std::source_location where);
     /// Throws std::invalid_argument: not of this reactor, or removed before, or run (a warning while its event is still waiting in 'before').
     void remove(const std::shared_ptr<SystemTrigger>& trigger);
-    /// Runs the phases now as far as they go. `during` is called before the 'during' triggers, which wait for its Deferred; `done` after everything.
-    void fire(std::string_view event, Function<Deferred<void>()> during = nullptr, Function<void()> done = nullptr);
+    /// Runs the phases now as far as they go. `mayGoOn` is asked when the 'before' triggers and their Deferreds are done; while it says no, proceed() asks it again. `during`
+    /// is called before the 'during' triggers, which wait for its Deferred; `done` after everything.
+    void fire(std::string_view event, Function<Deferred<void>()> during = nullptr, Function<void()> done = nullptr, Function<bool()> mayGoOn = nullptr);
+    void proceed(std::string_view event);
     /// Logs by name what the event still waits for, and goes on without it.
     void giveUpWaiting(std::string_view event);
     /// Forgets the events in progress, or those of that name: their later phases never run (crash, destruction).
@@ -46,6 +48,7 @@ public:
 private:
     struct Progress;
     void runBefore(const std::shared_ptr<Progress>& progress);
+    void advance(const std::shared_ptr<Progress>& progress);
     void runRest(const std::shared_ptr<Progress>& progress);
     void runTriggers(const std::shared_ptr<Progress>& progress);
     void runPhase(Phase phase, const std::string& event, const std::function<void(const std::shared_ptr<SystemTrigger>&)>& each);

@@ -12,6 +12,7 @@
 
 #include "bine/defer/errors.h"
 #include "bine/log/log.h"
+#include "bine/reactors/fork.h"
 
 namespace bine::inline v0 {
 namespace detail {
@@ -72,7 +73,15 @@ public:
 
     ThreadPoolState(std::size_t least, std::size_t most, std::string name) : least_(least), most_(most), name_(std::move(name)) {}
 
+    /// In a child of fork(): none of its threads are here, and its lock may be taken.
+    bool inherited() const noexcept { return forkGeneration() != process_; }
+    void assertNotInherited(const char* what) const {
+        if (inherited())
+            throw std::logic_error(std::string(what) + ": this thread pool belongs to the parent process; a child of fork() makes a pool of its own");
+    }
+
     void enqueue(std::shared_ptr<ThreadJob> job) {
+        assertNotInherited("ThreadPool");
         std::unique_lock lock(mutex_);
         if (life_ == Life::stopped) return;  // `job` is a parameter: it dies after the lock is gone
         job->queuedAt_ = now();
@@ -90,6 +99,7 @@ public:
         }
     }
     bool withdraw(ThreadJob& job) {
+        if (inherited()) return false;
         const std::lock_guard lock(mutex_);
         if (!job.place_) return false;
         takeOut(job);  // not the last reference: the caller holds one
@@ -97,17 +107,20 @@ public:
     }
 
     void start() {
+        assertNotInherited("ThreadPool::start");
         const std::lock_guard lock(mutex_);
         life_ = Life::running;
         wake(summon());
     }
     void hold() {
+        if (inherited()) return;
         const std::lock_guard lock(mutex_);
         if (life_ == Life::stopped) life_ = Life::onHold;
     }
     std::vector<std::string> stop(Duration deadline);
 
     void adjust(std::size_t least, std::size_t most) {
+        assertNotInherited("ThreadPool::adjustPoolsize");
         const std::lock_guard lock(mutex_);
         least_ = least;
         most_ = most;
@@ -115,6 +128,7 @@ public:
         if (life_ == Life::running) wake(summon());
     }
     void setIdleTime(Duration time) {
+        assertNotInherited("ThreadPool::setIdleTime");
         const std::lock_guard lock(mutex_);
         idleTime_ = time;
         callAll();
@@ -174,6 +188,7 @@ private:
     unsigned started_ = 0;
     Life life_ = Life::onHold;
     const std::string name_;
+    const unsigned process_ = forkGeneration();
 };
 
 /// A thread is a worker for as long as this lives, however it ends.
@@ -289,6 +304,7 @@ bool ThreadPoolState::waitForWork(std::unique_lock<std::mutex>& lock, const std:
 }
 
 std::vector<std::string> ThreadPoolState::stop(Duration deadline) {
+    if (inherited()) return {};
     const TimePoint began = now();
     Queue unrun;
     std::unique_lock lock(mutex_);
@@ -367,7 +383,12 @@ ThreadPool::ThreadPool(std::size_t least, std::size_t most, std::string name) {
 
 ThreadPool::ThreadPool(OnHold) : state_(std::make_shared<detail::ThreadPoolState>(0, 10, "bine")) {}
 
-ThreadPool::~ThreadPool() { stop(Duration::zero()); }
+ThreadPool::~ThreadPool() {
+    if (state_->inherited())
+        detail::keepForever(state_);
+    else
+        stop(Duration::zero());
+}
 
 void ThreadPool::enqueue(Function<void()> f, std::source_location where) {
     detail::enqueueJob(*state_, std::make_shared<detail::PlainJob>(std::move(f), where));

@@ -17,6 +17,8 @@ struct ReactorCore::Turn {
     ~Turn() {
         --core.depth_;
         core.innermost_ = outer;
+        if (core.turnsHeld_ && core.depth_ < core.nestingLimit_) [[unlikely]]
+            core.resumeTurns();
         core.unref();
     }
     Turn(const Turn&) = delete;
