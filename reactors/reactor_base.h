@@ -62,8 +62,8 @@ public:
     /// How long one turn may take before the host gets control again: 1 ms in hosts, no limit in the own loop unless set. Zero: one callback of each kind.
     void setTurnBudget(Delay budget);
     /// How many turns may be on the stack, each but the first in an event loop that a callback of the one before runs: 64 unless set. Beyond that a nested turn runs
-    /// nothing, a warning names the callback, and the turn below serves what waits. A turn needs at most some 10 KiB of stack beside the callback's own
-    /// (docs/nested-loops.md). Throws std::invalid_argument below 1.
+    /// nothing, one warning in a run names the callback, and the turn below serves what waits. See docs/nested-loops.md for the stack that a turn needs. Throws
+    /// std::invalid_argument below 1.
     void setNestingLimit(int turns);
     /// How long all of shutdown may take: 750 ms unless set. What is not done by then is logged by name and left.
     void setShutdownDeadline(Delay deadline);

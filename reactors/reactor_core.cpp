@@ -170,7 +170,7 @@ void ReactorCore::holdTurns() {
     guarded("Unhandled error at the nesting limit", [this] { handle_->holdTurns(true); });
     if (std::exchange(nestingWarned_, true)) return;
     Logger("bine.reactor").warn("Nesting limit reached: " + meter_.current().text() + " runs an event loop inside " + std::to_string(depth_ - 1) +
-                                    " others. The reactor serves nothing in it; it goes on when one of them has ended",
+                                    " others. The reactor serves nothing in this loop, and goes on when one has ended. Run event loops outside of frequent callbacks, or raise setNestingLimit()",
                                 {{"callback", meter_.current().text()}, {"limit", nestingLimit_}});
 }
 

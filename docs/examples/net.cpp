@@ -29,12 +29,17 @@ struct Lookup : bine::LineReceiver {
     }
 };
 
+struct Chat : bine::Protocol {
+    void reactorStopping() override { transport().write("QUIT :bye\r\n"); }
+};
+
 int main() {
     bine::EpollReactor reactor;
     bine::ListeningPort names = bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Lookup>());
     bine::ListeningPort port = bine::listenTCP(reactor, 8000, bine::Factory::forProtocol<Echo>());
     bine::connectProtocol(reactor, "localhost", 8000, std::make_shared<Question>())
         .addCallback([](std::shared_ptr<Question>) { std::puts("connected"); });
+    bine::ListeningPort chat = bine::listenTCP(reactor, 8001, bine::Factory::forProtocol<Chat>());
     reactor.callLater(std::chrono::seconds(1), [&] { reactor.stop(); });
     reactor.run();
 }

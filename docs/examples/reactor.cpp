@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "bine/net/tcp.h"
 #include "bine/reactors/defer_to_thread.h"
 #include "bine/reactors/descriptor.h"
 #include "bine/reactors/errors.h"
@@ -20,11 +21,17 @@ struct Input : bine::ReadDescriptor {
     void connectionLost(const bine::Failure&) override {}
 };
 
+struct Chat : bine::Protocol {
+    void reactorStopping() override { transport().write("QUIT :bye\r\n"); }
+};
+
 int main() {
     bine::EpollReactor reactor;
     auto call = reactor.callLater(2s, [] { std::puts("two seconds later"); });
     call.reset(5s);           // or delay(1s), or cancel()
     reactor.callLater(0s, [] { std::puts("in the next turn"); });
+
+    const auto port = bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Chat>());
 
     Input input;
     reactor.addReader(input);

@@ -146,7 +146,7 @@ void PollLoop::turn(std::chrono::milliseconds longest) {
             continue;
         watched.push_back(reactor);
         reactor->aboutToWait();
-        set.push_back({reactor->fileno(), POLLIN, 0});
+        set.push_back({reactor->turnsHeld() ? -1 : reactor->fileno(), POLLIN, 0});
     }
     if (::poll(set.data(), set.size(), timeout(longest)) < 0) {
         if (errno == EINTR)
