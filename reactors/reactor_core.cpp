@@ -435,7 +435,10 @@ void ReactorCore::beginShutdown() {
     life_ = Life::stopping;
     shutdownEnd_ = TimePoint::max();
     goodbyes_.reset();
-    if (shutdownDeadline_ != Poller::kForever) boundShutdown(shutdownDeadline_);
+    if (shutdownDeadline_ != Poller::kForever) {
+        shutdownEnd_ = clockNow() + shutdownDeadline_;
+        boundShutdown(shutdownDeadline_);
+    }
     const CallbackMeter::Scope measured(meter_, {CallbackName::Kind::shutdown, 0, nullptr});
     events_.fire("shutdown", [this] { return leaveRunningState(); }, [this] { shutdownDone(); }, [this] { return goodbyes_.done(); });
     if (life_ == Life::stopping) goodbyes_.begin();  // while the triggers' Deferreds are waited for
@@ -443,12 +446,11 @@ void ReactorCore::beginShutdown() {
 
 void ReactorCore::boundShutdown(Duration deadline) {
     if (!handle_) return;
-    shutdownEnd_ = clockNow() + deadline;
     shutdownTimer_ = handle_->callLater(deadline, [this] { shutdownDeadlinePassed(); });
 }
 
 void ReactorCore::boundGoodbyes() {
-    if (shutdownEnd_ == TimePoint::max()) boundShutdown(kShutdownDeadline);
+    if (!shutdownTimer_.active()) boundShutdown(kShutdownDeadline);
 }
 
 void ReactorCore::shutdownDeadlinePassed() {

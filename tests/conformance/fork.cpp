@@ -1,6 +1,7 @@
 // fork() without exec(): what a child does with its copy of a reactor does not reach the parent's.
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 

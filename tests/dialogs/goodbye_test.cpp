@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "bine/net/memory_transport.h"
+#include "bine/net/network.h"
 #include "bine/reactors/reactor_core.h"
 #include "dialogs/scene.h"
 #include "kit/reactor_test.h"

@@ -2,6 +2,7 @@
 // served.
 
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <stdexcept>
 #include <thread>
