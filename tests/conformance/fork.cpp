@@ -290,6 +290,7 @@ private slots:
     void r281_signalsStayTheParents() {
         Scene scene(host());
         auto line = connected(scene);
+        signal(SIGTERM, SIG_DFL); // not QTest's
         scene.reactor().setSignalHandling(bine::SignalHandling::on);
         QCOMPARE(inChild([&] {
                      bine::EpollReactor own;
@@ -312,7 +313,10 @@ private slots:
         auto line = connected(scene);
         std::atomic<bool> over = false;
         std::jthread poster([&] {
-            while (!over) scene.reactor().callFromThread([] {});
+            std::atomic<bool> ran = true;
+            while (!over)
+                if (ran.exchange(false)) scene.reactor().callFromThread([&] { ran = true; });
+            while (!ran) std::this_thread::yield();
         });
         int failed = 0;
         int left = 100;
@@ -326,7 +330,13 @@ private slots:
         scene.reactor().callLater(0ms, again);
         QVERIFY(scene.spinUntil([&] { return left == 0; }));
         over = true;
-        poster.join();
+        std::atomic<bool> posted = false;
+        std::thread watcher([&] {
+            poster.join();
+            posted = true;
+        });
+        QVERIFY(scene.spinUntil([&] { return posted.load(); }));
+        watcher.join();
         QCOMPARE(failed, 0);
         verifyItGoesOn(scene, line);
     }

@@ -85,6 +85,7 @@ private slots:
         const bool toolkit = bine::kit::inQt() || bine::kit::reactorName().starts_with("glib") || bine::kit::reactorName() == "qt+gtk";
         if ((end == End::hostEndsRun || end == End::hostEndsAttached) && !toolkit) QSKIP("there is no host");
         if (end == End::signal && host().hosted()) QSKIP("signals are the host's");
+        if (end == End::signal) ::signal(SIGTERM, SIG_DFL); // not QTest's
         /// A window of the program: it writes when it is destroyed.
         struct Window {
             std::shared_ptr<Polite> polite;
@@ -252,11 +253,9 @@ private slots:
         for (auto& line : lines)
             line.polite->onStopping = [&, first = &line == &lines.front()](Polite& self) {
                 self.transport().write(bye);
-                if (first) {
-                    scene.reactor().callLater(5ms, [&] { loop->quit(); });
-                    loop->exec();
-                }
+                if (first) loop->exec();
             };
+        scene.reactor().addSystemEventTrigger("after", "shutdown", [&] { loop->quit(); }); // it ends while that loop runs
         QVERIFY(stopAndWait(scene));
         for (auto& line : lines) {
             QCOMPARE(line.polite->told, 1);

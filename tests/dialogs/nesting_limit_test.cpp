@@ -60,7 +60,7 @@ private slots:
         begin();
         reactor().setNestingLimit(5);
         std::vector<std::unique_ptr<bine::kit::Wire>> wires;
-        reactor().callWhenRunning([&] {
+        reactor().callLater(0ms, [&] {
             for (int i = 0; i < many; ++i) {
                 if (what == What::timers)
                     reactor().callLater(1ms, [this] { pump(); });
@@ -95,7 +95,7 @@ private slots:
 
     void r280_theDefaultIsEnoughForRealDialogs() {
         begin();
-        reactor().callWhenRunning([&] {
+        reactor().callLater(0ms, [&] {
             for (int i = 0; i < many; ++i) reactor().callLater(0ms, [this] { pump(); });
         });
         QVERIFY(host().spinUntil([&] { return ran_ == many; }));
@@ -105,7 +105,7 @@ private slots:
     void r280_oneWarningNamesTheCallback() {
         begin();
         reactor().setNestingLimit(3);
-        reactor().callWhenRunning([&] {
+        reactor().callLater(0ms, [&] {
             for (int i = 0; i < many; ++i) reactor().callLater(0ms, [this] { pump(); });
         });
         QVERIFY(host().spinUntil([&] { return ran_ == many; }));
@@ -122,7 +122,7 @@ private slots:
         long slept = 0;
         bool served = false;
         bool servedInside = false;
-        reactor().callWhenRunning([&] {
+        reactor().callLater(0ms, [&] {
             reactor().callLater(0ms, [&] { served = true; });
             const auto before = threadTime();
             const long sleepsBefore = sleeps();
@@ -171,7 +171,7 @@ private slots:
         reactor().setNestingLimit(1);
         bool over = false;
         bool served = false;
-        reactor().callWhenRunning([&] {
+        reactor().callLater(0ms, [&] {
             reactor().callLater(0ms, [&] { served = true; });
             reactor().iterate(0ms);
             reactor().iterate(10ms);
@@ -198,7 +198,7 @@ private slots:
             host().turn();
             host().destroyReactor();
         };
-        reactor().callWhenRunning([&] { deeper(); });
+        reactor().callLater(0ms, [&] { deeper(); });
         for (int i = 0; i < 100 && host().hasReactor(); ++i) host().turn();
         QVERIFY(ended);
         QVERIFY(!host().hasReactor());
@@ -209,7 +209,7 @@ private slots:
         reactor().setNestingLimit(1);
         bool inside = false;
         bool served = false;
-        reactor().callWhenRunning([&] {
+        reactor().callLater(0ms, [&] {
             reactor().callLater(0ms, [&] { served = true; });
             pump();
             QVERIFY(!served);
