@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "bine/defer/errors.h"
+#include "bine/defer/home_thread.h"
 #include "bine/defer/owner.h"
 #include "bine/defer/pool.h"
 
@@ -69,6 +70,7 @@ static TimePoint later(TimePoint from, Duration by) {
 }  // namespace detail
 
 Clock::~Clock() = default;
+void Clock::assertThread(std::string_view) const {}
 Duration Clock::timeSlice() const { return std::chrono::milliseconds(10); }
 
 DelayedCall Clock::scheduleCall(Delay delay, Function<void()> call) {
@@ -89,10 +91,19 @@ detail::Timer& DelayedCall::pending() const {
     return *timer_;
 }
 
-void DelayedCall::cancel() { pending().cancel(); }
+static void checkThread(const detail::Timer& timer, const char* call) {
+    if constexpr (detail::checksEachCall) timer.queue->assertThread(timer, call);
+}
+
+void DelayedCall::cancel() {
+    detail::Timer& timer = pending();
+    checkThread(timer, "DelayedCall::cancel()");
+    timer.cancel();
+}
 
 void DelayedCall::reset(Delay delay) {
     detail::Timer& timer = pending();
+    checkThread(timer, "DelayedCall::reset()");
     if (delay.value() < Duration::zero()) throw std::invalid_argument("DelayedCall::reset: the delay is negative");
     timer.when = detail::later(timer.queue->timerNow(), delay.value());
     timer.queue->timerChanged(timer);
@@ -100,6 +111,7 @@ void DelayedCall::reset(Delay delay) {
 
 void DelayedCall::delay(Delay by) {
     detail::Timer& timer = pending();
+    checkThread(timer, "DelayedCall::delay()");
     timer.when = detail::later(timer.when, by.value());
     timer.queue->timerChanged(timer);
 }

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <source_location>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -34,6 +35,8 @@ public:
     virtual void timerChanged(struct Timer& timer) = 0;  ///< timer.when and timer.sequence are new
     virtual void timerCancelled(struct Timer& timer) = 0;
     virtual TimePoint timerNow() const = 0;
+    /// Ends the program if `call` of this timer came from a wrong thread.
+    virtual void assertThread(const Timer& timer, const char* call) const = 0;
 
 protected:
     ~TimerQueue() = default;
@@ -163,6 +166,10 @@ public:
 
     /// The calls that wait, in no particular order.
     virtual std::vector<DelayedCall> getDelayedCalls() const = 0;
+
+    /// Ends the program with a message on stderr, which names `call` and both threads, if this is not the clock's thread. The default checks nothing. For what
+    /// stands on a clock, and is to say at once that it was called from a wrong thread.
+    virtual void assertThread(std::string_view call) const;
 
     /// How long work that can be cut into pieces may go on in one call: 10 ms; in somebody else's loop, a turn's budget.
     virtual Duration timeSlice() const;

@@ -184,6 +184,7 @@ void CooperativeWork::goOn() {
 }
 
 bool CooperativeWork::step() {
+    endDeadOwners();
     if (!ready()) return false;  // its owner is just dying
     const auto source = source_;  // it may be finished from within
     std::optional<Deferred<>> wait;

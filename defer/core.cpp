@@ -90,15 +90,23 @@ void Core::advance(Ready& ready) {
             return ownerDied();
         }
         if (inner_ || result.empty()) break;
-        if (holding_ || hasBody_) {
-            if (holding_)
-                releaseHeldStage();
+        if (holding_) {
+            releaseHeldStage();
+            continue;
+        }
+        if (hasBody_) {
+            if (ownersDied()) [[unlikely]]
+                endDeadOwners();  // one of them may be ours, or that of what waits for this
             else
                 resumeBody();
             continue;
         }
         if (pauses_ != 0) break;
         if (!first_) return endChain(ready);
+        if (ownersDied()) [[unlikely]] {
+            endDeadOwners();
+            continue;
+        }
         Stage& stage = popStage();
         if (HandOver::is(stage)) {
             if (handOver(stage, ready)) return;

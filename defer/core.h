@@ -408,6 +408,8 @@ private:
 #endif
     }
     void checkThreadNow() const noexcept;
+    /// An owner died on another thread, and that has not been carried out: user code waits until it is.
+    bool ownersDied() const noexcept;
     std::byte* arena() noexcept { return reinterpret_cast<std::byte*>(this + 1); }
     void* frame() noexcept;
 

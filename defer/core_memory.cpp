@@ -1,10 +1,11 @@
 // The engine: life, death, and the memory of stages.
 #include <algorithm>
-#include <cassert>
 #include <cstdlib>
 #include <functional>
 
 #include "bine/defer/core_parts.h"
+#include "bine/defer/errors.h"
+#include "bine/defer/home_thread.h"
 #include "bine/defer/pool.h"
 
 namespace bine::inline v0::detail {
@@ -37,7 +38,7 @@ Core::Core(ThreadMemory& thread, std::source_location created, bool coroutine) n
 Core::~Core() = default;
 
 void Core::checkThreadNow() const noexcept {
-    assert(&thread_ == &threadMemory() && "a Deferred is used on another thread than the one that made it");
+    if (&thread_ != &threadMemory()) wrongThread("A Deferred made at " + placeText(created_) + " was used", thread_.threadId);
 }
 
 Core* Core::make(std::source_location created) {

@@ -2,12 +2,15 @@
 // What the sources of the engine share. Internal.
 
 #include "bine/defer/core.h"
+#include "bine/defer/pool.h"
 #include "bine/log/log.h"
 
 namespace bine::inline v0::detail {
 
 /// "bine.defer". Never destroyed: Deferreds die in static destructors too.
 const Logger& deferLogger();
+
+inline bool Core::ownersDied() const noexcept { return thread_.ownersDied.load(std::memory_order_acquire); }
 
 /// Another owner than the first, which a Core's own base links to.
 class FurtherOwner final : public Owned {

@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "bine/defer/errors.h"
+#include "bine/defer/home_thread.h"
 #include "bine/defer/owner_links.h"
 
 namespace bine::inline v0 {
@@ -53,6 +54,7 @@ private:
     void finish(Result<> result);
 
     Clock& clock_;
+    detail::HomeThread home_;  // that of the last start()
     std::shared_ptr<Call> call_;  // also kept by the call that runs
     Duration interval_{};
     std::source_location where_;
@@ -68,6 +70,7 @@ private:
 };
 
 Deferred<> LoopingCall::Loop::start(Delay interval, FirstCall first) {
+    clock_.assertThread("LoopingCall::start()");
     if (interval.value() < Duration::zero()) throw std::invalid_argument("LoopingCall::start: the interval is negative");
     if (running_) throw std::logic_error("LoopingCall::start: it runs already");
     if (calling_) throw std::logic_error("LoopingCall::start: the call in which it was stopped has not ended yet");
@@ -77,6 +80,7 @@ Deferred<> LoopingCall::Loop::start(Delay interval, FirstCall first) {
     start_ = clock_.now();
     lastCall_ = first == FirstCall::now ? -1 : 0;
     running_ = true;
+    home_ = detail::HomeThread();
     done_.emplace([this] {
         const auto self = shared_from_this();
         done_.reset();
@@ -92,6 +96,7 @@ Deferred<> LoopingCall::Loop::start(Delay interval, FirstCall first) {
 
 void LoopingCall::Loop::stop() {
     if (!running_) return;
+    home_.check("LoopingCall::stop()");
     running_ = false;
     if (timer_.active()) timer_.cancel();
     if (!calling_) finish(Result<>());
@@ -99,6 +104,7 @@ void LoopingCall::Loop::stop() {
 
 void LoopingCall::Loop::reset() {
     if (!running_) throw std::logic_error("LoopingCall::reset: it does not run");
+    home_.check("LoopingCall::reset()");
     start_ = clock_.now();
     lastCall_ = 0;
     if (!timer_.active()) return;  // the next call is scheduled when this one has ended

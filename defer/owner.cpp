@@ -1,6 +1,10 @@
 #include "bine/defer/owner.h"
 
 #include <stdexcept>
+#include <string>
+
+#include "bine/defer/home_thread.h"
+#include "bine/defer/pool.h"
 
 namespace bine::inline v0::detail {
 
@@ -15,7 +19,7 @@ void Owned::unlink() noexcept {
     next_ = previous_ = nullptr;
 }
 
-OwnerHook::OwnerHook() noexcept { list_.next_ = list_.previous_ = &list_; }
+OwnerHook::OwnerHook(Kind kind) noexcept : kind_(kind) { list_.next_ = list_.previous_ = &list_; }
 
 OwnerHook::~OwnerHook() {
     destroyed_ = true;
@@ -24,6 +28,11 @@ OwnerHook::~OwnerHook() {
 }
 
 void OwnerHook::add(Owned& owned) noexcept {
+    const std::uint32_t here = threadMemory().threadId;
+    if (empty())
+        thread_ = here;
+    else if (thread_ != here) [[unlikely]]
+        wrongThread("was given something more to own");
     owned.unlink();
     if (destroyed_) {
         owned.ownerDies();
@@ -48,6 +57,8 @@ void OwnerHook::letGo() noexcept {
 // is added meanwhile (the youngest come first). A nested die() may take the mark away, and then it has done the work.
 void OwnerHook::die() noexcept {
     if (empty()) return;
+    if (thread_ != threadMemory().threadId) [[unlikely]]
+        wrongThread("ended or was cancelled");
     End mark;
     mark.next_ = list_.next_;
     mark.previous_ = &list_;
@@ -68,6 +79,11 @@ void OwnerHook::die() noexcept {
         }
     }
     gone_ = outer;
+}
+
+void OwnerHook::wrongThread(const char* did) const noexcept {
+    static constexpr const char* names[] = {"An owner", "A Scope", "A Protocol", "A Factory"};
+    detail::wrongThread(std::string(names[static_cast<int>(kind_)]) + " that owns something " + did, thread_);
 }
 
 void throwNoOwner() { throw std::invalid_argument("ownedBy: there is no owner, but a null pointer"); }

@@ -4,11 +4,13 @@
 //     lookUp(reactor, name).ownedBy(scope_).addCallback([this](std::string answer) { show(answer); });
 //
 // When the owner dies, nothing of what it owned runs any more: it is cancelled at its source, captures are released, coroutine frames are
-// unwound. All of it belongs to one thread, the loop's, and the owner must die there too. Cost: binding is a few stores. A thing may have several
-// owners; the first to die ends it.
+// unwound. All of it belongs to one thread, the loop's. A QObject or a GObject may die on another thread (docs/owners.md); any other owner that owns
+// something and ends on another thread ends the program with a message. Cost: binding is a few stores. A thing may have several owners; the first to die
+// ends it.
 
 #include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
+#include <cstdint>
 #include <type_traits>
 
 #include "bine/log/export.h"
@@ -55,12 +57,14 @@ private:
 /// What an owner has: the list of what it owns. Its destructor ends all of it, the youngest first.
 class BINE_EXPORT OwnerHook {
 public:
-    OwnerHook() noexcept;
+    /// Whose hook it is: for the message about a wrong thread.
+    enum class Kind : std::uint8_t { owner, scope, protocol, factory };
+    explicit OwnerHook(Kind kind = Kind::owner) noexcept;
     OwnerHook(const OwnerHook&) = delete;
     OwnerHook& operator=(const OwnerHook&) = delete;
     ~OwnerHook();
 
-    /// Takes it from the owner it had. Added to a hook that is being destroyed, it ends at once.
+    /// Takes it from the owner it had. Added to a hook that is being destroyed, it ends at once. All that is owned belongs to one thread.
     void add(Owned& owned) noexcept;
     /// Ends everything that is owned now. The hook can be used afterwards; what is added meanwhile, by the code that this runs, stays.
     void die() noexcept;
@@ -71,6 +75,8 @@ public:
     bool empty() const noexcept { return list_.next_ == &list_; }
 
 private:
+    [[noreturn]] void wrongThread(const char* did) const noexcept;
+
     struct End final : Owned {
         ~End() override = default;
         void ownerDied() override {}
@@ -79,6 +85,8 @@ private:
     End list_;              // a ring; list_.next_ is the youngest
     bool* gone_ = nullptr;  // set when this dies inside die()
     bool destroyed_ = false;
+    Kind kind_;
+    std::uint32_t thread_ = 0;  // of what is owned now, if there is something
 };
 
 }  // namespace detail
@@ -92,7 +100,7 @@ struct OwnerTraits {};
 class BINE_EXPORT Scope {
 public:
     Scope() noexcept = default;
-    /// Ends everything it owns.
+    /// Ends everything it owns. On the thread of what it owns, as cancel(); an empty one may end anywhere.
     ~Scope() = default;
 
     /// Ends everything it owns now; may be used again afterwards.
@@ -103,7 +111,7 @@ public:
 private:
     template <class X>
     friend struct OwnerTraits;
-    detail::OwnerHook hook_;
+    detail::OwnerHook hook_{detail::OwnerHook::Kind::scope};
 };
 
 template <std::derived_from<Scope> X>
@@ -123,6 +131,10 @@ OwnerHook& hookOf(X& owner) {
 }
 
 [[noreturn]] BINE_EXPORT void throwNoOwner();
+
+/// Carries out the deaths of owners on other threads that are known here: each place calls it before it runs code of what may have an owner, and looks
+/// again afterwards, because this may run user code (cancellers, destructors, errbacks). Cost: a look at a flag of the thread.
+BINE_EXPORT void endDeadOwners() noexcept;
 
 /// What `owner` points at; throws std::invalid_argument if that is nothing.
 template <class X>

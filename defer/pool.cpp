@@ -1,10 +1,13 @@
 #include "bine/defer/pool.h"
 
+#include <unistd.h>
+
 namespace bine::inline v0::detail {
 
 ThreadMemory& findThreadMemory() noexcept {
     static thread_local constinit ThreadMemory memory;
     threadMemoryFound = &memory;
+    memory.threadId = static_cast<std::uint32_t>(::gettid());
     return memory;
 }
 

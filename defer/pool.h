@@ -1,8 +1,9 @@
 #pragma once
-// What the engine keeps per thread: free lists of blocks, and what waits to die. Internal to the engine.
+// What the engine keeps per thread: free lists of blocks, what waits to die, and whether an owner died elsewhere. Internal to the engine.
 //
 // Under sanitizers there are no free lists, and dead stages are poisoned.
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -62,6 +63,10 @@ struct ThreadMemory {
 
     Core* living = nullptr;  // the youngest first
 
+    // Of owner_home.h. Other threads set it, under the home's lock; cleared when all of these deaths have been carried out.
+    std::atomic<bool> ownersDied{false};
+    std::uint32_t threadId = 0;
+
     // Of unhandled.h.
     std::uint32_t turn = 0;
     std::uint32_t warnAfter = 0;  // turns; 0: never
@@ -77,5 +82,7 @@ ThreadMemory& findThreadMemory() noexcept;
 /// Where it is, once it was found: a place that is reached without a call, and small enough for the little room that a program has for such places.
 [[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadMemory* threadMemoryFound;
 inline ThreadMemory& threadMemory() noexcept { return threadMemoryFound ? *threadMemoryFound : findThreadMemory(); }
+/// Whether there is something for endDeadOwners() (owner.h).
+inline bool ownersDied() noexcept { return threadMemory().ownersDied.load(std::memory_order_acquire); }
 
 }  // namespace bine::inline v0::detail

@@ -53,6 +53,7 @@ private:
         explicit Listener(F&& f) : f_(std::forward<F>(f)) {}
         bool listens() const noexcept { return static_cast<bool>(f_) && !ended_; }
         void tell(const P& progress) {
+            detail::endDeadOwners();
             if (!listens()) return;
             Function<void(const P&)> f = std::exchange(f_, nullptr);
             const Returner returner{*this, f};

@@ -1,9 +1,10 @@
 #pragma once
 // Every GObject is an owner: `deferred.ownedBy(G_OBJECT(label))` ends when the label is disposed of.
 //
-// On one thread per object, the first that says ownedBy(); another throws std::logic_error. Should the object
-// be disposed of elsewhere, what it owns ends in the next turn of the first thread's context. One weak
-// reference per object, whatever it owns.
+// On one thread per object, the first that says ownedBy(); another throws std::logic_error, unless the first
+// has ended. The object may be disposed of on another thread: from then on nothing that it owns starts. What
+// it owns ends on the thread that said ownedBy(); see docs/owners.md, "An owner that dies on another thread".
+// One weak reference per object, whatever it owns.
 //
 // Types whose struct is known to the compiler (GtkWidget, GtkWindow, your own) may be given directly; for the
 // opaque ones (GtkLabel) say G_OBJECT(). The pointer does not keep the object.

@@ -45,7 +45,7 @@ std::string Factory::logPrefix() const { return detail::className(typeid(*this))
 
 detail::OwnerHook& Factory::ownerHook() {
     if (!hook_)
-        hook_ = std::make_unique<detail::OwnerHook>();
+        hook_ = std::make_unique<detail::OwnerHook>(detail::OwnerHook::Kind::factory);
     return *hook_;
 }
 

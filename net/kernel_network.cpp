@@ -23,6 +23,7 @@ StreamListener::~StreamListener() = default;
 Network::~Network() = default;
 
 std::shared_ptr<Network> networkOf(Reactor& reactor) {
+    reactor.assertThread("networkOf()");
     if (auto network = reactor.service<Network>())
         return network;
     detail::ReactorCore* core = reactor.core();

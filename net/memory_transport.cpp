@@ -14,11 +14,16 @@ MemoryTransport::MemoryTransport(Address peer, Address host)
     : peer_(std::move(peer)), host_(std::move(host)) {}
 MemoryTransport::~MemoryTransport() = default;
 
+void MemoryTransport::assertThread(const char* call) const {
+    home_.check([&] { return std::string(call) + " of " + describe(); });
+}
+
 // --- What the peer does
 
 void MemoryTransport::feed(std::string_view data) { feed(data, 0); }
 
 void MemoryTransport::feed(std::string_view data, std::size_t chunk) {
+    assertThread("feed()");
     if (ended_ || aborted_ || inputEnds_ || closing())
         return;
     input_.append(data);
@@ -113,6 +118,7 @@ void MemoryTransport::blockOutput(bool on) {
 // --- What the protocol does
 
 void MemoryTransport::write(std::string_view data) {
+    assertThread("write()");
     if (data.empty())
         return;
     if (!acceptsWrites() || writeEnded_)
@@ -124,6 +130,7 @@ void MemoryTransport::write(std::string_view data) {
 }
 
 void MemoryTransport::loseConnection() {
+    assertThread("loseConnection()");
     if (ended_ || aborted_)
         return;
     markDisconnecting();
@@ -131,6 +138,7 @@ void MemoryTransport::loseConnection() {
 }
 
 void MemoryTransport::abortConnection() {
+    assertThread("abortConnection()");
     if (ended_ || aborted_)
         return;
     aborted_ = true;
@@ -139,14 +147,19 @@ void MemoryTransport::abortConnection() {
     changed();
 }
 
-void MemoryTransport::pauseProducing() { paused_ = true; }
+void MemoryTransport::pauseProducing() {
+    assertThread("pauseProducing()");
+    paused_ = true;
+}
 
 void MemoryTransport::resumeProducing() {
+    assertThread("resumeProducing()");
     paused_ = false;
     pump();
 }
 
 void MemoryTransport::loseWriteConnection() {
+    assertThread("loseWriteConnection()");
     if (ended_ || aborted_ || writeEnded_)
         return;
     writeEnded_ = true;

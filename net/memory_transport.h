@@ -3,7 +3,7 @@
 // the test feeds. MemoryPipe: two of them with a wire between, so that two protocols talk; deterministic, on
 // a clock that the test advances.
 //
-// One thread. No reactor is needed. Hold the transport (or the pipe): it holds the protocol. A transport that
+// Belongs to the thread that made it; a call from another thread ends the program with a message. No reactor is needed. Hold the transport (or the pipe): it holds the protocol. A transport that
 // is dropped while connected leaves its protocol unconnected, silently.
 //
 //     auto transport = std::make_shared<bine::MemoryTransport>();
@@ -22,6 +22,7 @@
 #include <string_view>
 
 #include "bine/defer/clock.h"
+#include "bine/defer/home_thread.h"
 #include "bine/log/export.h"
 #include "bine/net/half_close.h"
 #include "bine/net/protocol.h"
@@ -89,6 +90,7 @@ public:
 
 protected:
     void* capability(std::type_index interface) override;
+    void assertThread(const char* call) const override;
     void handlersReturned() override { pump(); }
     void closeFinished() override;
     Clock* clockOrNull() const noexcept override { return &clock_; }
@@ -100,6 +102,7 @@ private:
     void pump();
     void tellWriteEnded();
 
+    const detail::HomeThread home_;
     mutable ManualClock clock_;
 
     Address peer_;

@@ -58,7 +58,7 @@ std::string Protocol::logPrefix() const { return detail::className(typeid(*this)
 
 detail::OwnerHook& Protocol::ownerHook() {
     if (!hook_)
-        hook_ = std::make_unique<detail::OwnerHook>();
+        hook_ = std::make_unique<detail::OwnerHook>(detail::OwnerHook::Kind::protocol);
     return *hook_;
 }
 

@@ -180,6 +180,7 @@ void Room::endAll() {
 
 void attach(Reactor& reactor, const std::shared_ptr<Transport>& transport,
             const std::shared_ptr<Protocol>& protocol) {
+    reactor.assertThread("attach()");
     if (!transport || !protocol)
         throw std::invalid_argument("attach: a transport and a protocol are needed");
     detail::Room::of(reactor)->attach(transport, protocol);

@@ -107,6 +107,12 @@ StreamTransport::StreamTransport(ReactorCore& core, int fd, const SocketAddress&
 
 StreamTransport::~StreamTransport() { dropQueue(); }
 
+// Once it has ended nothing is checked, and every call is a no-op.
+void StreamTransport::assertThread(const char* call) const {
+    if (const ReactorCore* const home = open() ? core() : cold_ ? cold_->home : nullptr)
+        home->home().check([&] { return std::string(call) + " of " + describe(); });
+}
+
 int StreamTransport::descriptor() const noexcept { return open() ? fd() : cold_ ? cold_->fd : -1; }
 
 void StreamTransport::protocolAttached() {
@@ -229,11 +235,15 @@ void StreamTransport::updateReading() {
 }
 
 void StreamTransport::pauseProducing() {
+    if constexpr (checksEachCall)
+        assertThread("pauseProducing()");
     paused_ = true;
     updateReading();
 }
 
 void StreamTransport::resumeProducing() {
+    if constexpr (checksEachCall)
+        assertThread("resumeProducing()");
     paused_ = false;
     updateReading();
     if (outputFailed())
@@ -241,6 +251,7 @@ void StreamTransport::resumeProducing() {
 }
 
 void StreamTransport::readWhileBlocked(bool on) {
+    assertThread("readWhileBlocked()");
     readWhileBlocked_ = on;
     updateReading();
 }
@@ -248,6 +259,8 @@ void StreamTransport::readWhileBlocked(bool on) {
 // --- Writing
 
 void StreamTransport::write(std::string_view data) {
+    if constexpr (checksEachCall)
+        assertThread("write()");
     if (data.empty())
         return;
     if (!mayWrite())
@@ -261,6 +274,8 @@ void StreamTransport::write(std::string_view data) {
 }
 
 void StreamTransport::writeOwned(std::string&& data) {
+    if constexpr (checksEachCall)
+        assertThread("write()");
     if (data.empty())
         return;
     if (!mayWrite())
@@ -426,6 +441,7 @@ void StreamTransport::dropQueue() noexcept { WriteQueue::giveBack(std::move(queu
 // --- Ending
 
 void StreamTransport::loseConnection() {
+    assertThread("loseConnection()");
     if (!open())
         return closeUnattached();
     const bool again = everDisconnecting();
@@ -451,6 +467,7 @@ void StreamTransport::closeWhenSent() {
 }
 
 void StreamTransport::loseWriteConnection() {
+    assertThread("loseWriteConnection()");
     if (!open() || everDisconnecting() || writeEnding_ || outputFailed())
         return;
     writeEnding_ = true;
@@ -458,6 +475,7 @@ void StreamTransport::loseWriteConnection() {
 }
 
 void StreamTransport::abortConnection() {
+    assertThread("abortConnection()");
     const linger reset{1, 0};
     if (const int socket = descriptor(); socket >= 0)
         ::setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);

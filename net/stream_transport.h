@@ -88,6 +88,7 @@ protected:
     void producerGone() override;
     void aroundHandler(void (*call)(void*), void* object) override;
     bool keptAlive() const noexcept override { return true; }
+    void assertThread(const char* call) const override;
 
 private:
     struct Cold;

@@ -52,6 +52,7 @@ void ConnectorState::connect() {
         throw std::logic_error("connect: the connector is connecting or connected already");
     const auto self = shared_from_this();
     const auto room = room_.lock();
+    endDeadOwners();
     if (!room || !room->reactor() || silent_)
         return logger().debug("Not connecting to " + destination_.text() +
                               ": the reactor or an owner is gone");
@@ -229,6 +230,7 @@ void ConnectorState::connected(std::shared_ptr<Transport> transport) {
 
 void ConnectorState::failed(Failure reason) {
     const auto self = shared_from_this();
+    endDeadOwners();
     attempt_ = nullptr;
     state_ = Connector::State::disconnected;
     Connector connector(self);
@@ -242,6 +244,7 @@ void ConnectorState::lost(std::uint64_t connection, Failure reason) {
     if (connection != connections_ || state_ != Connector::State::connected)
         return;
     const auto self = shared_from_this();
+    endDeadOwners();
     transport_.reset();
     protocol_.reset();
     state_ = Connector::State::disconnected;
@@ -482,6 +485,7 @@ void PortState::tell(std::vector<Resolver<>> waiting, const std::optional<Failur
 void PortState::accepted(const std::shared_ptr<Transport>& given) {
     const auto self = shared_from_this();
     const auto transport = given;
+    endDeadOwners();
     const auto room = room_.lock();
     if (!room || !room->reactor() || !listening())
         return;
@@ -517,55 +521,105 @@ TCPClientOptions& TCPClientOptions::closeTimeout(Delay timeout) {
 // The handle itself may be changed in what it calls: so each pins its state.
 
 void Connector::connect() const {
-    if (const auto state = state_)
-        state->connect();
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("connect()");
+    state->connect();
 }
 void Connector::reconnect() const {
-    if (const auto state = state_)
-        state->reconnect();
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("reconnect()");
+    state->reconnect();
 }
 void Connector::stopConnecting() const {
     const auto state = state_;
     if (!state)
         throw NotConnectingError("stopConnecting: there is no connector");
+    state->assertThread("stopConnecting()");
     state->stopConnecting();
 }
 void Connector::disconnect() const {
     if (const auto state = state_)
-        state->disconnect(state->closeTimeout());
+        disconnect(state->closeTimeout());
 }
 void Connector::disconnect(Delay within) const {
-    if (const auto state = state_)
-        state->disconnect(within.value());
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("disconnect()");
+    state->disconnect(within.value());
 }
 void Connector::abort() const {
-    if (const auto state = state_)
-        state->abort();
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("abort()");
+    state->abort();
 }
 Address Connector::getDestination() const { return state_ ? state_->destination() : Address(); }
-Connector::State Connector::state() const { return state_ ? state_->state() : State::disconnected; }
+Connector::State Connector::state() const {
+    if (!state_)
+        return State::disconnected;
+    state_->assertThread("state()");
+    return state_->state();
+}
 void Connector::own(detail::OwnerHook& hook) const {
-    if (const auto state = state_)
-        state->own(hook);
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("ownedBy()");
+    state->own(hook);
 }
 
-Address ListeningPort::getHost() const { return state_ ? state_->address() : Address(); }
-bool ListeningPort::listening() const { return state_ && state_->listening(); }
+Address ListeningPort::getHost() const {
+    if (!state_)
+        return Address();
+    state_->assertThread("getHost()");
+    return state_->address();
+}
+bool ListeningPort::listening() const {
+    if (!state_)
+        return false;
+    state_->assertThread("listening()");
+    return state_->listening();
+}
 Deferred<> ListeningPort::stopListening() const {
     const auto state = state_;
-    return state ? state->stop() : succeed();
+    if (!state)
+        return succeed();
+    state->assertThread("stopListening()");
+    return state->stop();
 }
 void ListeningPort::startListening() const {
-    if (const auto state = state_)
-        state->start();
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("startListening()");
+    state->start();
 }
 void ListeningPort::own(detail::OwnerHook& hook) const {
-    if (const auto state = state_)
-        state->own(hook);
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("ownedBy()");
+    state->own(hook);
 }
+
+namespace {
+
+void assertThread(const Reactor& reactor, const char* call, std::string_view host, Port port) {
+    if (!reactor.isInReactorThread())
+        reactor.assertThread(std::string(call) + " with " + std::string(host) + ":" + std::to_string(port.number()));
+}
+
+} // namespace
 
 Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
                      std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options) {
+    assertThread(reactor, "connectTCP()", host, port);
     if (!factory)
         throw std::invalid_argument("connectTCP: there is no factory");
     auto state = std::make_shared<detail::ConnectorState>(detail::Room::of(reactor), Address::of(host, port),
@@ -576,6 +630,7 @@ Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
 
 ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> factory,
                         const TCPServerOptions& options) {
+    assertThread(reactor, "listenTCP()", options.interface(), port);
     if (!factory)
         throw std::invalid_argument("listenTCP: there is no factory");
     Address address = Address::of(options.interface().empty() ? "0.0.0.0" : options.interface(), port);
@@ -588,6 +643,7 @@ ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> fa
 Deferred<std::shared_ptr<Protocol>> connectFactory(Reactor& reactor, std::string_view host, Port port,
                                                    std::shared_ptr<Factory> factory,
                                                    const TCPClientOptions& options) {
+    assertThread(reactor, "connectFactory()", host, port);
     if (!factory)
         throw std::invalid_argument("connectFactory: there is no factory");
     try {

@@ -10,6 +10,7 @@
 #include <optional>
 #include <vector>
 
+#include "bine/defer/home_thread.h"
 #include "bine/defer/owner_links.h"
 #include "bine/net/connect_attempt.h"
 #include "bine/net/factory.h"
@@ -24,6 +25,10 @@ public:
     ConnectorState(const std::shared_ptr<Room>& room, Address destination,
                    std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options);
 
+    /// Ends the program if `call` of the handle came from another thread.
+    void assertThread(const char* call) const {
+        home_.check([&] { return std::string(call) + " of the connector to " + destination_.text(); });
+    }
     static std::shared_ptr<ConnectorState> of(const Connector& connector) { return connector.state_; }
 
     void connect();
@@ -78,6 +83,7 @@ private:
     std::uint64_t connections_ = 0;           // so far: their ends may come late
     DelayedCall waiting_;                     // for the next attempt
     DelayedCall closing_;                     // the end of disconnect()'s patience
+    const HomeThread home_;
     OwnerLinks<ConnectorState> owners_;
 };
 
@@ -86,6 +92,10 @@ public:
     PortState(const std::shared_ptr<Room>& room, Address address, int backlog,
               std::shared_ptr<Factory> factory);
 
+    /// Ends the program if `call` of the handle came from another thread.
+    void assertThread(const char* call) const {
+        home_.check([&] { return std::string(call) + " of the port " + address_.text(); });
+    }
     /// Throws CannotListenError and what startFactory() throws.
     void start();
     Deferred<> stop();
@@ -111,6 +121,7 @@ private:
     bool stopping_ = false;
     bool ownerless_ = false;          // an owner died
     std::vector<Resolver<>> waiting_; // for the end
+    const HomeThread home_;
     OwnerLinks<PortState> owners_;
 };
 

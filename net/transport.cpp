@@ -172,6 +172,7 @@ detail::TransportExtras& Transport::extras() {
     return *extras_;
 }
 
+void Transport::assertThread(const char*) const {}
 void Transport::readWhileBlocked(bool) {}
 void Transport::stopProducing() { loseConnection(); }
 void Transport::writeOwned(std::string&& data) { write(std::string_view(data)); }
@@ -185,6 +186,7 @@ std::string Transport::describe() const { return "<" + logPrefix() + ">"; }
 // --- The protocol
 
 void Transport::attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<Protocol> protocol) {
+    assertThread("makeConnection()");
     if (state_ != State::unattached)
         throw std::logic_error("makeConnection: the transport had a protocol before, or has ended");
     if (protocol->transport_)
@@ -204,6 +206,7 @@ void Transport::attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<
 }
 
 std::shared_ptr<Protocol> Transport::replaceProtocol(std::shared_ptr<Protocol> next) {
+    assertThread("replaceProtocol()");
     if (state_ != State::connected || !next || next->transport_)
         throw std::logic_error("replaceProtocol: not connected, or the new protocol already is");
     next->transport_ = this;
@@ -224,6 +227,10 @@ void Transport::releaseProtocol(const Failure* loss) {
 
 bool Transport::runHandler(void (*call)(void*), void* object) {
     const auto self = self_.lock();
+    if (extras_) // without them nothing owns it
+        detail::endDeadOwners();
+    if (silent_)
+        return true;
     const auto protocol = protocol_;
     bool fine = true;
     {
@@ -329,6 +336,9 @@ void Transport::deliverLoss(const Failure& reason) {
 
 void Transport::lossNow(const Failure& given) {
     const auto self = self_.lock();
+    detail::endDeadOwners();
+    if (state_ == State::lost)
+        return;
     const auto protocol = protocol_;
     const Failure reason = extras_ ? extras_->reasonOr(given) : given;
     state_ = State::lost;
@@ -509,6 +519,7 @@ void Transport::writeDropped(std::size_t bytes) {
 // --- Owners
 
 void Transport::own(detail::OwnerHook& hook) {
+    assertThread("ownedBy()");
     if (state_ == State::ended || state_ == State::lost)
         return;
     auto& owners = extras().owners;
@@ -537,6 +548,7 @@ bool Transport::watched() const noexcept {
 }
 
 void Transport::registerProducer(std::shared_ptr<Producer> producer, bool streaming) {
+    assertThread("registerProducer()");
     if (!producer)
         throw std::invalid_argument("registerProducer: there is no producer");
     if (state_ == State::ended || state_ == State::lost || outputFailed()) {
@@ -557,6 +569,7 @@ void Transport::registerProducer(std::shared_ptr<Producer> producer, bool stream
 }
 
 void Transport::unregisterProducer() {
+    assertThread("unregisterProducer()");
     if (!hasProducer())
         return;
     const auto old = std::exchange(extras_->producer, nullptr);
@@ -629,6 +642,7 @@ void Transport::outputDrained() {
 }
 
 Deferred<> Transport::drained() {
+    assertThread("drained()");
     if (state_ == State::ended || state_ == State::lost)
         return fail<void>(ConnectionLost("the connection has ended"));
     if (outputFailed())
@@ -639,6 +653,7 @@ Deferred<> Transport::drained() {
 }
 
 void Transport::maxBuffered(std::size_t bytes) {
+    assertThread("maxBuffered()");
     if (state_ == State::ended || state_ == State::lost)
         return;
     extras().maxBuffered = bytes;

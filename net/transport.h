@@ -2,7 +2,7 @@
 // Transport: bytes to a peer. What a Protocol writes to, whatever lies below: a socket, a pipe, memory,
 // another transport.
 //
-// Reactor's thread only. A connected transport holds its protocol; the reactor holds the transport; both
+// Reactor's thread only; see docs/threads.md for what a call from another thread comes to. A connected transport holds its protocol; the reactor holds the transport; both
 // until connectionLost() has returned. write(), loseConnection() and abortConnection() never call back
 // synchronously. Cost of an idle one: docs/net.md, "What a connection costs".
 //
@@ -250,6 +250,10 @@ protected:
     virtual Clock* clockOrNull() const noexcept;
     /// How many bytes an abort would destroy now. The default is buffered().
     virtual std::size_t unsent() const noexcept { return buffered(); }
+
+    /// Ends the program with a message if this is not the transport's thread, as Clock::assertThread() does. The default checks nothing. The functions of this
+    /// class call it.
+    virtual void assertThread(const char* call) const;
 
     Protocol* protocol() const noexcept { return protocol_.get(); }
 

@@ -2,50 +2,29 @@
 
 #include <QtCore/qthread.h>
 
-#include <cstdint>
+#include <memory>
 #include <stdexcept>
-#include <unordered_map>
+
+#include "bine/defer/owner_home.h"
 
 namespace bine::inline v0::detail {
 namespace {
 
-/// The hooks of one thread's objects. A QObject, so that an object which dies on another thread is heard of on
-/// this one.
-class OwnerRegistry : public QObject {
+/// Wakes Qt's loop of the thread that made it, whether or not a reactor lives there.
+class QtWaker final : public OwnerHome::Waker {
 public:
-    OwnerHook& hook(QObject& object) {
-        auto found = entries_.find(&object);
-        if (found != entries_.end() && !found->second.connection) {
-            entries_.erase(found); // of an object that died elsewhere, at the same address
-            found = entries_.end();
-        }
-        if (found == entries_.end()) {
-            found = entries_.try_emplace(&object).first;
-            found->second.number = ++lastNumber_;
-            found->second.connection =
-                QObject::connect(&object, &QObject::destroyed, this,
-                                 [this, key = &object, number = lastNumber_] { died(key, number); });
-        }
-        return found->second.hook;
+    QtWaker() { ofThisThread() = this; }
+    ~QtWaker() override { ofThisThread() = nullptr; }
+    void ownersDied() noexcept override {
+        QMetaObject::invokeMethod(&receiver_, [] { endDeadOwners(); }, Qt::QueuedConnection);
+    }
+    static QtWaker*& ofThisThread() noexcept {
+        static thread_local constinit QtWaker* waker = nullptr;
+        return waker;
     }
 
 private:
-    struct Entry {
-        OwnerHook hook;
-        QMetaObject::Connection connection;
-        std::uint64_t number = 0;
-    };
-
-    // The entry stays until everything has ended: what is given to the object meanwhile ends with it too.
-    void died(const QObject* object, std::uint64_t number) {
-        const auto found = entries_.find(object);
-        if (found == entries_.end() || found->second.number != number) return;
-        found->second.hook.die();
-        entries_.erase(object);
-    }
-
-    std::unordered_map<const QObject*, Entry> entries_;
-    std::uint64_t lastNumber_ = 0;
+    QObject receiver_;
 };
 
 } // namespace
@@ -53,8 +32,12 @@ private:
 OwnerHook& qtOwnerHook(QObject& object) {
     if (object.thread() != QThread::currentThread())
         throw std::logic_error("ownedBy: the QObject lives on another thread");
-    static thread_local OwnerRegistry registry;
-    return registry.hook(object);
+    OwnerHome& home = *OwnerHome::ofThisThread();
+    if (OwnerEntry* const known = home.find(&object)) return known->hook();
+    if (!QtWaker::ofThisThread()) home.keepWaker(std::make_unique<QtWaker>());
+    const std::shared_ptr<OwnerEntry> entry = home.add(&object);
+    QObject::connect(&object, &QObject::destroyed, [entry] { entry->objectDied(); });
+    return entry->hook();
 }
 
 } // namespace bine::inline v0::detail

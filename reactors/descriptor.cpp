@@ -69,7 +69,8 @@ void DescriptorCall::end() {
     while (object_ && loss_) {
         if (object_->watched_) object_->watched_->remove(*object_, kReadable | kWritable);  // the callback added it again, not knowing
         const Failure reason = *std::exchange(loss_, std::nullopt);
-        if (!silent(*object_)) guarded("Unhandled error in connectionLost()", [&] { object_->connectionLost(reason); });
+        endDeadOwners();
+        if (object_ && !silent(*object_)) guarded("Unhandled error in connectionLost()", [&] { object_->connectionLost(reason); });
     }
     FileDescriptor* const object = std::exchange(object_, nullptr);
     if (!object) return;

@@ -182,6 +182,8 @@ CallbackName WatchedNumber::callbackName() const noexcept {
 }
 
 void WatchedNumber::ioReady(unsigned events) {
+    endDeadOwners();
+    if (!open()) return;
     if (!ours()) return disconnect(numberReused(fd()));
     ReactorCore& home = *core();
     const std::uint64_t turn = home.turnNumber();
@@ -194,6 +196,7 @@ void WatchedNumber::ioReady(unsigned events) {
     const bool hungUp = (events & kHangUp) && !(events & kReadable);
     if (reader && (events & (kReadable | kHangUp | kIoError)))
         serve(reader_, &ReadDescriptor::doRead, hungUp ? connectionDone() : Failure());
+    endDeadOwners();
     if (!writer || !open() || writer_.object != writer || writer_.addedIn != writerAdded) return;
     // A nested loop ran: whether it can write now nobody knows.
     if (home.turnNumber() != turn) return;

@@ -13,10 +13,16 @@ BlockingCall::~BlockingCall() = default;
 
 Mailbox::Mailbox() : fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (fd_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+    owners_->addWaker(*this);
 }
 
 Mailbox::~Mailbox() {
+    owners_->removeWaker(*this);
     if (fd_ >= 0) ::close(fd_);
+}
+
+void Mailbox::ownersDied() noexcept {
+    post([] { endDeadOwners(); });
 }
 
 // Not under the lock: the reactor, which wakes at once, would find it taken and go back to sleep.
@@ -109,6 +115,7 @@ void Mailbox::acknowledge() {
 }
 
 void Mailbox::close() {
+    owners_->removeWaker(*this);
     refuseThreads();
     std::vector<Function<void()>> incoming;
     std::deque<Function<void()>> taken;

@@ -14,6 +14,7 @@
 
 #include "bine/defer/function.h"
 #include "bine/defer/owner.h"
+#include "bine/defer/owner_home.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0::detail {
@@ -27,11 +28,11 @@ public:
     virtual void refuse() = 0;
 };
 
-class BINE_EXPORT Mailbox {
+class BINE_EXPORT Mailbox final : private OwnerHome::Waker {
 public:
     /// Makes the eventfd; throws std::system_error.
     Mailbox();
-    ~Mailbox();
+    ~Mailbox() override;
     Mailbox(const Mailbox&) = delete;
     Mailbox& operator=(const Mailbox&) = delete;
 
@@ -74,6 +75,7 @@ public:
     void closeInherited() noexcept;
 
 private:
+    void ownersDied() noexcept override;
     void raise(std::unique_lock<std::mutex> lock);
 
     std::mutex mutex_;
@@ -88,6 +90,7 @@ private:
     OwnerHook waiting_;                       // reactor's thread
     Scope blockingCalls_;                     // reactor's thread
     const std::thread::id home_ = std::this_thread::get_id();
+    const std::shared_ptr<OwnerHome> owners_ = OwnerHome::ofThisThread();
     int fd_ = -1;
 };
 

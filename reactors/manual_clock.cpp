@@ -12,9 +12,13 @@ ManualClock::~ManualClock() = default;
 
 std::vector<DelayedCall> ManualClock::getDelayedCalls() const { return timers_.pending(); }
 
-void ManualClock::schedule(detail::Timer& timer) { timers_.insert(timer); }
+void ManualClock::schedule(detail::Timer& timer) {
+    assertThread("callLater()");
+    timers_.insert(timer);
+}
 
 void ManualClock::advance(Delay by) {
+    assertThread("ManualClock::advance()");
     if (by.value() < Duration::zero()) throw std::invalid_argument("a clock is not moved backwards");
     const TimePoint target = now_ + by.value();
     runImmediate();

@@ -1,7 +1,7 @@
 #pragma once
 // ManualClock: time that a test advances. Nothing happens by itself; advance() runs what falls due, on the caller's stack.
 //
-// One thread. It starts at TimePoint{} + 1 hour, so that times before "now" can be expressed.
+// Belongs to the thread that made it; another thread that schedules or advances ends the program with a message. It starts at TimePoint{} + 1 hour, so that times before "now" can be expressed.
 
 #include "bine/defer/clock.h"
 #include "bine/reactors/timer_heap.h"
@@ -20,6 +20,7 @@ public:
     /// and fall due. A call with zero delay runs at the next advance(), advance(0s) too. A call that reschedules itself with zero delay runs once per advance().
     /// Exceptions from calls are logged. Throws std::invalid_argument for a negative `by`. May be called from inside a call (nested).
     void advance(Delay by);
+    void assertThread(std::string_view call) const override { timers_.home().check(call); }
     /// advance() once per step.
     void pump(std::initializer_list<Duration> steps);
 

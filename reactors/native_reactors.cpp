@@ -25,7 +25,10 @@ void EpollReactor::dispatch(Duration budget) {
 
 bool EpollReactor::turnsHeld() const { return core_->turnsHeld(); }
 
-void EpollReactor::aboutToWait() { core_->aboutToWait(); }
+void EpollReactor::aboutToWait() {
+    core_->assertThread("aboutToWait()");
+    core_->aboutToWait();
+}
 
 void EpollReactor::attach() {
     core_->assertThread("attach()");

@@ -53,6 +53,7 @@ ReactorBase::~ReactorBase() {
 }
 
 void ReactorBase::closeReactor() noexcept {
+    core_->assertThread("The destructor of a reactor");
     if (core_->reactor()) core_->close();
 }
 
@@ -60,7 +61,10 @@ TimePoint ReactorBase::now() const { return core_->clockNow(); }
 
 Duration ReactorBase::timeSlice() const { return core_->timeSlice(); }
 
-std::vector<DelayedCall> ReactorBase::getDelayedCalls() const { return core_->pendingCalls(); }
+std::vector<DelayedCall> ReactorBase::getDelayedCalls() const {
+    core_->assertThread("getDelayedCalls()");
+    return core_->pendingCalls();
+}
 
 void ReactorBase::schedule(detail::Timer& timer) {
     core_->assertThread("callLater()");
@@ -129,6 +133,8 @@ void ReactorBase::postFromThread(Function<void()> f) { core_->mailbox()->post(st
 
 bool ReactorBase::isInReactorThread() const { return core_->onReactorThread(); }
 
+void ReactorBase::assertThread(std::string_view call) const { core_->assertThread(call); }
+
 std::shared_ptr<detail::Mailbox> ReactorBase::mailbox() const { return core_->mailbox(); }
 
 ThreadPool& ReactorBase::threadPool() {
@@ -170,14 +176,17 @@ std::vector<FileDescriptor*> ReactorBase::removeAll() {
 }
 
 std::vector<ReadDescriptor*> ReactorBase::getReaders() const {
+    core_->assertThread("getReaders()");
     return core_->descriptors ? core_->descriptors->readers() : std::vector<ReadDescriptor*>();
 }
 
 std::vector<WriteDescriptor*> ReactorBase::getWriters() const {
+    core_->assertThread("getWriters()");
     return core_->descriptors ? core_->descriptors->writers() : std::vector<WriteDescriptor*>();
 }
 
 void ReactorBase::setTurnBudget(Delay budget) {
+    core_->assertThread("setTurnBudget()");
     if (budget.value() < Duration::zero()) throw std::invalid_argument("setTurnBudget: the budget is negative");
     core_->setBudget(budget.value());
 }
@@ -189,6 +198,7 @@ void ReactorBase::setNestingLimit(int turns) {
 }
 
 void ReactorBase::setShutdownDeadline(Delay deadline) {
+    core_->assertThread("setShutdownDeadline()");
     if (deadline.value() < Duration::zero()) throw std::invalid_argument("setShutdownDeadline: the deadline is negative");
     core_->setShutdownDeadline(deadline.value());
 }
@@ -211,6 +221,7 @@ ReactorStats ReactorBase::stats() const { return core_->stats(); }
 void ReactorBase::shutDownNow() { core_->shutDownNow(); }
 
 std::shared_ptr<void> ReactorBase::findService(std::type_index interface) const {
+    core_->assertThread("service()");
     const auto found = core_->services.find(interface);
     return found == core_->services.end() ? nullptr : found->second;
 }

@@ -48,6 +48,7 @@ public:
     void fireSystemEvent(std::string_view event) override;
 
     bool isInReactorThread() const override;
+    void assertThread(std::string_view call) const override;
     std::shared_ptr<detail::Mailbox> mailbox() const override;
     ThreadPool& threadPool() override;
     void addReader(ReadDescriptor& reader) override;

@@ -1,13 +1,11 @@
 #include "bine/reactors/reactor_core.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
@@ -41,7 +39,7 @@ std::uint64_t shuffleSeed() {
 
 ReactorCore::ReactorCore(ReactorBase& handle, std::unique_ptr<Poller> poller)
     : handle_(&handle), poller_(std::move(poller)), mailbox_(std::make_shared<Mailbox>()),
-      thread_(reinterpret_cast<const void*>(pthread_self())), shuffle_(shuffleSeed()),
+      shuffle_(shuffleSeed()),
       atFork_(this, *[] { static const AtFork::Functions functions{nullptr, nullptr, &ReactorCore::forked}; return &functions; }()) {
     if (budgetOfOne()) budget_ = Duration::zero();
     poller_->watch(mailbox_->fd(), kWakeToken, 0, kReadable);
@@ -53,17 +51,6 @@ ReactorCore::~ReactorCore() {
 
 void ReactorCore::unref() noexcept {
     if (--references_ == 0) delete this;
-}
-
-bool ReactorCore::onReactorThread() const noexcept { return thread_ == reinterpret_cast<const void*>(pthread_self()); }
-
-void ReactorCore::assertThread(const char* what) const {
-    if (onReactorThread()) [[likely]]
-        return;
-    if (inherited_) return;  // a child of a fork() on another thread cleans up
-    std::fprintf(stderr, "bine: %s was used on thread %p, but its reactor belongs to thread %p; use callFromThread()\n", what,
-                 reinterpret_cast<const void*>(pthread_self()), thread_);
-    std::abort();
 }
 
 // --- fork()

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bine/defer/home_thread.h"
 #include "bine/reactors/fork.h"
 #include "bine/reactors/goodbyes.h"
 #include "bine/reactors/io_handler.h"
@@ -79,7 +80,9 @@ public:
     /// Within an ioReady() that does several things: whether to leave the rest for the next turn (the budget is spent, or a nested turn ran).
     bool turnIsOver() const noexcept;
     /// Aborts, naming both threads, if this is not the reactor's thread.
-    void assertThread(const char* what) const;
+    void assertThread(std::string_view call) const {
+        if (!inherited_) home_.check(call);  // a child of a fork() on another thread cleans up
+    }
     /// Number of open handlers.
     std::size_t handlers() const noexcept { return handlerCount_; }
 
@@ -94,7 +97,8 @@ public:
     /// Whether it has ever been started or attached.
     bool everStarted() const noexcept { return everStarted_; }
     std::vector<DelayedCall> pendingCalls() const;
-    bool onReactorThread() const noexcept;
+    bool onReactorThread() const noexcept { return home_.isHere(); }
+    const HomeThread& home() const noexcept { return home_; }
     bool running() const noexcept { return running_; }
 
     /// A host will dispatch: the timers are kept in the kernel, wake-ups are made visible at the descriptor.
@@ -265,7 +269,7 @@ private:
     std::optional<Resolver<void>> ended_;  // while the shutdown ends the connections, over several turns if they are many
     std::size_t endAt_ = 0;                // the next slot to end, and how often all slots have been gone through
     int endPasses_ = 0;
-    const void* thread_;
+    const HomeThread home_;
     std::uint64_t shuffle_ = 0;  // state of the event shuffler; 0 is off
     AtFork atFork_;
 };

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "bine/defer/errors.h"
+#include "bine/defer/pool.h"
+
 namespace bine::inline v0::detail {
 
 TimerHeap::~TimerHeap() { clear(); }
@@ -148,6 +151,7 @@ DelayedCall TimerHeap::taken(Timer& timer) {
 }
 
 DelayedCall TimerHeap::popDue(TimePoint now, std::uint64_t limit) {
+    if (ownersDied()) endDeadOwners();
     settleTop();
     if (heap_.empty() || heap_.front().when > now || heap_.front().sequence >= limit) return {};
     Timer& timer = *heap_.front().timer;
@@ -156,6 +160,7 @@ DelayedCall TimerHeap::popDue(TimePoint now, std::uint64_t limit) {
 }
 
 DelayedCall TimerHeap::popImmediate(std::uint64_t limit) {
+    if (ownersDied()) endDeadOwners();
     while (!immediate_.empty()) {
         Timer* timer = immediate_.front();
         if (timer && timer->sequence >= limit) break;
@@ -201,6 +206,10 @@ void TimerHeap::forgetImmediate(Timer& timer) {
         immediate_.pop_front();
         ++immediateBase_;
     }
+}
+
+void TimerHeap::assertThread(const Timer& timer, const char* call) const {
+    home_.check([&] { return std::string(call) + " of the call scheduled at " + placeText(timer.where); });
 }
 
 void TimerHeap::timerChanged(Timer& timer) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bine/defer/clock.h"
+#include "bine/defer/home_thread.h"
 
 namespace bine::inline v0::detail {
 
@@ -52,6 +53,9 @@ public:
     void timerChanged(Timer& timer) override;
     void timerCancelled(Timer& timer) override;
     TimePoint timerNow() const override { return listener_.clockNow(); }
+    void assertThread(const Timer& timer, const char* call) const override;
+    /// That of the clock: the one that made it.
+    const HomeThread& home() const noexcept { return home_; }
 
 private:
     struct Entry {
@@ -76,6 +80,7 @@ private:
     static DelayedCall taken(Timer& timer);
 
     Listener& listener_;
+    const HomeThread home_;
     std::vector<Entry> heap_;
     std::size_t leftBehind_ = 0;
     std::deque<Timer*> immediate_;  // cancelled ones are null

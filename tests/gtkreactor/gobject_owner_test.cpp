@@ -4,9 +4,11 @@
 
 #include <QtTest/QtTest>
 
+#include <atomic>
 #include <memory>
 #include <stdexcept>
 #include <thread>
+#include <vector>
 
 #include "bine/defer/deferred.h"
 #include "bine/gtkreactor/gobject_owner.h"
@@ -122,6 +124,77 @@ private slots:
         }).join();
         g_object_unref(owner);
         QVERIFY(refused);
+    }
+
+    void r268_nothingStartsOnceTheLastReferenceWentElsewhere() {
+        GObject* owner = newObject();
+        bool ran = false;
+        std::thread::id died;
+        auto released = std::shared_ptr<void>(nullptr, [&](void*) { died = std::this_thread::get_id(); });
+        bine::Resolver<int> answer;
+        answer.deferred().ownedBy(owner).addCallback([&ran, released](int) { ran = true; });
+        released.reset();
+        std::thread([&] { g_object_unref(owner); }).join();
+        answer.callback(1);
+        QVERIFY(!ran);
+        QCOMPARE(died, std::this_thread::get_id());
+    }
+
+    void r268_disposingElsewhereIsEnough() {
+        GObject* owner = newObject();
+        bool ran = false;
+        bine::Resolver<> first, second;
+        first.deferred().ownedBy(owner).addCallback([&] { ran = true; });
+        std::thread([&] { g_object_run_dispose(owner); }).join();
+        second.deferred().ownedBy(owner).addCallback([&] { ran = true; }); // it can own again
+        first.callback();
+        QVERIFY(!ran);
+        g_object_unref(owner);
+        second.callback();
+        QVERIFY(!ran);
+    }
+
+    void r268_whatIsOwnedEndsWithItsThread() {
+        GObject* owner = newObject();
+        std::thread::id home, died;
+        bine::ManualClock clock;
+        std::thread([&] {
+            home = std::this_thread::get_id();
+            static thread_local std::unique_ptr<bine::Resolver<>> unanswered; // dies after what the thread's owners own
+            unanswered = std::make_unique<bine::Resolver<>>();
+            auto released = std::shared_ptr<void>(nullptr, [&](void*) { died = std::this_thread::get_id(); });
+            unanswered->deferred().ownedBy(owner).addCallback([released] {});
+        }).join();
+        QVERIFY(died == home);
+        int calls = 0;
+        clock.callLater(1s, [&] { ++calls; }).ownedBy(owner); // another thread's owner by now
+        g_object_unref(owner);
+        clock.advance(1s);
+        QCOMPARE(calls, 0);
+    }
+
+    void r268_ofManyThatDieAtAnyMomentNoneRunsAfterwards() {
+        constexpr std::size_t many = 300;
+        std::vector<GObject*> owners(many);
+        std::vector<std::atomic<bool>> dead(many);
+        std::vector<bine::Resolver<>> answers(many);
+        std::vector<char> ran(many);
+        for (std::size_t i = 0; i < many; ++i) {
+            owners[i] = newObject();
+            answers[i].deferred().ownedBy(owners[i]).addCallback([&ran, i] { ran[i] = true; });
+        }
+        std::thread killer([&] {
+            for (std::size_t i = 0; i < many; ++i) {
+                g_object_unref(owners[i]);
+                dead[i].store(true, std::memory_order_release);
+            }
+        });
+        for (std::size_t i = 0; i < many; ++i) {
+            const bool wasDead = dead[i].load(std::memory_order_acquire);
+            answers[i].callback();
+            QVERIFY(!(wasDead && ran[i]));
+        }
+        killer.join();
     }
 
     void anOwnerThatDiesOnAnotherThread() {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <stdexcept>
+#include <thread>
 
 #include "bine/defer/deferred.h"
 #include "bine/qtreactor/qt_owner.h"
@@ -111,6 +112,55 @@ private slots:
         auto call = clock.callLater(1s, [] {});
         QVERIFY_THROWS_EXCEPTION(std::logic_error, call.ownedBy(owner));
         thread.start();
+        thread.quit();
+        QVERIFY(thread.wait(20'000));
+    }
+
+    void r268_nothingStartsOnceItDiedOnTheThreadItMovedTo() {
+        auto captured = std::make_shared<int>(0);
+        auto* owner = new QObject;
+        bine::Resolver<> answer;
+        answer.deferred().ownedBy(owner).addCallback([captured] { ++*captured; });
+        QThread thread;
+        thread.start();
+        owner->moveToThread(&thread);
+        QMetaObject::invokeMethod(owner, [owner] { delete owner; }, Qt::BlockingQueuedConnection);
+        answer.callback();
+        QCOMPARE(*captured, 0);
+        QCOMPARE(captured.use_count(), 1L);
+        thread.quit();
+        QVERIFY(thread.wait(20'000));
+    }
+
+    void r268_withoutAReactorQtsLoopReleasesWhatItOwned() {
+        auto* owner = new QObject;
+        bine::Resolver<> answer;
+        auto captured = std::make_shared<int>(0);
+        answer.deferred().ownedBy(owner).addCallback([captured] {});
+        std::thread([owner] { delete owner; }).join();
+        QCOMPARE(captured.use_count(), 2L);
+        QTRY_COMPARE(captured.use_count(), 1L);
+    }
+
+    void r268_anOwnerMayOwnOnTwoThreadsInTurn() {
+        auto* owner = new QObject;
+        int calls = 0;
+        bine::Resolver<> here;
+        here.deferred().ownedBy(owner).addCallback([&] { ++calls; });
+        QThread thread;
+        thread.start();
+        owner->moveToThread(&thread);
+        QMetaObject::invokeMethod(
+            owner,
+            [&] {
+                bine::Resolver<> there;
+                there.deferred().ownedBy(owner).addCallback([&] { ++calls; });
+                delete owner;
+                there.callback();
+            },
+            Qt::BlockingQueuedConnection);
+        here.callback();
+        QCOMPARE(calls, 0);
         thread.quit();
         QVERIFY(thread.wait(20'000));
     }
