@@ -22,6 +22,7 @@
 #include "bine/defer/looping_call.h"
 #include "bine/defer/progress.h"
 #include "bine/qtreactor/qt_owner.h"
+#include "bine/reactors/descriptor.h"
 #include "bine/reactors/manual_clock.h"
 #include "conformance/threads_testing.h"
 #include "kit/reactor_test.h"
