@@ -98,14 +98,13 @@ private slots:
     }
 
     void r272_aReactorsFunctions_data() {
-        rows({"callLater", "run", "stop", "iterate", "addSystemEventTrigger", "callWhenRunning", "addReader", "getDelayedCalls", "threadPool", "setTurnBudget",
+        rows({"callLater", "stop", "iterate", "addSystemEventTrigger", "callWhenRunning", "addReader", "getDelayedCalls", "threadPool", "setTurnBudget",
               "setShutdownDeadline", "service", "networkOf", "attach", "listenTCP", "connectTCP", "connectFactory"});
     }
     void r272_aReactorsFunctions() {
         static NoReader reader;
         const std::map<std::string, std::pair<std::function<void()>, std::string>> calls{
             {"callLater", {[&] { reactor().callLater(1s, [] {}); }, "callLater()"}},
-            {"run", {[&] { reactor().run(); }, "run()"}},
             {"stop", {[&] { reactor().stop(); }, "stop()"}},
             {"iterate", {[&] { reactor().iterate(); }, "iterate()"}},
             {"addSystemEventTrigger", {[&] { reactor().addSystemEventTrigger(Phase::after, "startup", [] {}); }, "addSystemEventTrigger()"}},
