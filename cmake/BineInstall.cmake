@@ -36,3 +36,7 @@ configure_package_config_file(cmake/BineConfig.cmake.in ${PROJECT_BINARY_DIR}/Bi
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/BineConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/BineConfig.cmake ${PROJECT_BINARY_DIR}/BineConfigVersion.cmake
         DESTINATION ${package_dir} COMPONENT core)
+
+# The checker of users' sources, with the modules that it reads beside it.
+install(PROGRAMS tools/check-coroutines DESTINATION ${CMAKE_INSTALL_BINDIR} RENAME bine-check-coroutines COMPONENT core)
+install(FILES tools/cpp_text.py tools/deferred_use.py DESTINATION share/bine COMPONENT core)

@@ -96,9 +96,9 @@ static void checkThread(const detail::Timer& timer, const char* call) {
 }
 
 void DelayedCall::cancel() {
-    detail::Timer& timer = pending();
-    checkThread(timer, "DelayedCall::cancel()");
-    timer.cancel();
+    if (!timer_ || !timer_->queue) return;
+    checkThread(*timer_, "DelayedCall::cancel()");
+    timer_->cancel();
 }
 
 void DelayedCall::reset(Delay delay) {

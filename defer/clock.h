@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <source_location>
 #include <string_view>
 #include <type_traits>
@@ -70,6 +71,34 @@ BINE_EXPORT Duration checkedDelay(std::chrono::duration<long double> delay);
 
 }  // namespace detail
 
+namespace detail {
+
+/// Whether a callable with arguments can be kept and called later.
+enum class LaterCall { possible, impossible, defers };
+/// Alone it is called as an lvalue; with arguments it is called as an rvalue, and so are they.
+template <class F, class... Args>
+using LaterCallable = std::conditional_t<sizeof...(Args) == 0, std::decay_t<F>&, std::decay_t<F>>;
+template <class F, class... Args>
+constexpr LaterCall laterCallOf() {
+    using Callable = LaterCallable<F, Args...>;
+    if constexpr (!std::is_invocable_v<Callable, std::decay_t<Args>...>)
+        return LaterCall::impossible;
+    else
+        return IsDeferred<std::remove_cvref_t<std::invoke_result_t<Callable, std::decay_t<Args>...>>>::value ? LaterCall::defers : LaterCall::possible;
+}
+template <class F, class... Args>
+inline constexpr LaterCall laterCall = laterCallOf<F, Args...>();
+
+/// f(args...), once.
+template <class F, class... Args>
+auto boundCall(F&& f, Args&&... args) {
+    return [f = std::decay_t<F>(std::forward<F>(f)), ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable -> decltype(auto) {
+        return std::invoke(static_cast<LaterCallable<F, Args...>&&>(f), std::move(args)...);
+    };
+}
+
+}  // namespace detail
+
 /// A delay and the place in the source that asked for it. Anything that counts time converts to it: 5s, 20ms, duration<double>.
 class Delay {
 public:
@@ -80,6 +109,12 @@ public:
             value_ = detail::checkedDelay(delay);
         else
             value_ = delay;
+    }
+    /// Refused in words: a number has no unit.
+    template <class Number>
+        requires std::is_arithmetic_v<Number>
+    Delay(Number) {
+        static_assert(!std::is_arithmetic_v<Number>, "a delay has a unit: write 5s or 20ms (using namespace std::chrono_literals), or std::chrono::seconds(n)");
     }
     Duration value() const { return value_; }
     std::source_location where() const { return where_; }
@@ -109,11 +144,12 @@ public:
     bool active() const noexcept { return timer_ && timer_->state == detail::Timer::State::pending; }
     explicit operator bool() const noexcept { return timer_ != nullptr; }
 
-    /// Forgets the call and releases its captures now. Throws AlreadyCalled or AlreadyCancelled if it no longer waits.
+    /// Forgets the call and releases its captures now. No effect if it no longer waits: it has run, runs, or was cancelled; nor on an empty handle.
     void cancel();
-    /// The call runs `delay` from now, earlier or later than before. Throws as cancel() does; negative delays are std::invalid_argument.
+    /// The call runs `delay` from now, earlier or later than before. Throws AlreadyCalled or AlreadyCancelled if it no longer waits (AlreadyCalled for an
+    /// empty handle); negative delays are std::invalid_argument.
     void reset(Delay delay);
-    /// Moves the call by `by`, which may be negative. Throws as cancel() does.
+    /// Moves the call by `by`, which may be negative. Throws as reset() does.
     void delay(Delay by);
     /// When it is due, or was.
     TimePoint getTime() const;
@@ -152,15 +188,17 @@ public:
     /// the order of the calls. An exception from f is logged. Negative delays throw std::invalid_argument.
     template <class F, class... Args>
     DelayedCall callLater(Delay delay, F&& f, Args&&... args) {
-        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::value,
-                      "callLater cannot wait for a Deferred: use deferLater(), or a callable that returns void");
-        if constexpr (sizeof...(Args) == 0) {
+        constexpr auto verdict = detail::laterCall<F, Args...>;
+        static_assert(verdict != detail::LaterCall::impossible,
+                      "callLater: this callable does not take the arguments that follow it: write callLater(5s, f, 42) for [](int n) { ... }, callLater(5s, f) for [] { ... }");
+        static_assert(verdict != detail::LaterCall::defers,
+                      "callLater: the callable returns a Deferred, which callLater does not wait for: write deferLater(clock, 5s, f), or end it with .logFailures()");
+        if constexpr (verdict != detail::LaterCall::possible) {
+            return {};
+        } else if constexpr (sizeof...(Args) == 0) {
             return scheduleCall(delay, Function<void()>(std::forward<F>(f)));
         } else {
-            return scheduleCall(delay, [f = std::decay_t<F>(std::forward<F>(f)),
-                                        ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable {
-                std::move(f)(std::move(args)...);
-            });
+            return scheduleCall(delay, detail::boundCall(std::forward<F>(f), std::forward<Args>(args)...));
         }
     }
 

@@ -175,8 +175,7 @@ void CooperativeWork::resume() {
 }
 
 void CooperativeWork::stop() {
-    checkActive();
-    finish(State::stopped);
+    if (active()) finish(State::stopped);
 }
 
 void CooperativeWork::goOn() {
@@ -311,7 +310,7 @@ void Cooperation::schedule() {
 }
 
 void Cooperation::dropTick() {
-    if (runnable_.empty() && tick_.active()) tick_.cancel();
+    if (runnable_.empty()) tick_.cancel();
 }
 
 // A step may open a dialog, whose loop comes back here: then the others go on, and this frame, when it comes back, finds its time used up.
@@ -355,7 +354,9 @@ detail::CooperativeWork& CooperativeTask::work() const {
 Deferred<> CooperativeTask::whenDone(std::source_location where) { return work().whenDone(where); }
 void CooperativeTask::pause() { work().pause(); }
 void CooperativeTask::resume() { work().resume(); }
-void CooperativeTask::stop() { work().stop(); }
+void CooperativeTask::stop() {
+    if (work_) work_->stop();
+}
 bool CooperativeTask::active() const noexcept { return work_ && work_->active(); }
 void CooperativeTask::own(detail::OwnerHook& hook) const { work().own(hook); }
 

@@ -131,7 +131,8 @@ public:
     void pause();
     /// Throws NotPaused if there is no pause() left; if finished.
     void resume();
-    /// Ends it: its frame or function is destroyed (inside a step: after that), what it waits for is cancelled at its source. Throws if finished.
+    /// Ends it: its frame or function is destroyed (inside a step: after that), what it waits for is cancelled at its source. No effect if
+    /// finished, nor on an empty handle.
     void stop();
     /// Not finished.
     bool active() const noexcept;

@@ -30,13 +30,21 @@ std::string Slot::describe() const {
     return operations_ == &voidOperations ? "fired with nothing" : "fired with a value";
 }
 
-void reportUnhandled(const Failure& failure, std::source_location created) noexcept {
+static void report(const Failure& failure, std::string_view what, LogLevel level, std::source_location where) noexcept {
     std::string trace;
     try {
         trace = failure.getTraceback();
-    } catch (...) {
+    } catch (...) {  // the failure is logged without its trace
     }
-    deferLogger().failure(failure.exceptionPtr(), "Unhandled error in Deferred", LogLevel::critical, std::move(trace), created);
+    deferLogger().failure(failure.exceptionPtr(), what, level, std::move(trace), where);
+}
+
+void reportUnhandled(const Failure& failure, std::source_location created) noexcept {
+    report(failure, "Unhandled error in Deferred", LogLevel::critical, created);
+}
+
+void logFailure(const Failure& failure, const std::string& what, std::source_location where) noexcept {
+    report(failure, what.empty() ? std::string_view("A Deferred failed") : what, LogLevel::error, where);
 }
 
 const Logger& deferLogger() {

@@ -479,6 +479,8 @@ private:
 };
 
 BINE_EXPORT void reportUnhandled(const Failure& failure, std::source_location created) noexcept;
+/// At level error, with `what` in front.
+BINE_EXPORT void logFailure(const Failure& failure, const std::string& what, std::source_location where) noexcept;
 [[noreturn]] BINE_EXPORT void throwMisuse(const char* what);
 
 }  // namespace bine::inline v0::detail

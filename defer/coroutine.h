@@ -19,6 +19,7 @@
 
 #include "bine/defer/core.h"
 #include "bine/defer/deferred.h"
+#include "bine/defer/mistakes.h"
 #include "bine/log/context.h"
 #include "bine/log/export.h"
 
@@ -67,11 +68,15 @@ public:
         return Awaiter<U>(*this, deferred, true, where);
     }
     template <class U>
-    void await_transform(NamedDeferred<U>&&) = delete;  // name it first: auto d = f([captures] { ... }); co_await d;
+    Awaiter<U> await_transform(NamedDeferred<U>&& deferred, std::source_location where = std::source_location::current()) noexcept {
+        static_assert(accepted<U>, "co_await: GCC 12 destroys the captures of this lambda twice: give the Deferred a name: auto d = f([captures] { ... }); co_await d;");
+        return Awaiter<U>(*this, deferred, false, where);
+    }
     template <class X>
         requires(!IsDeferred<std::remove_cvref_t<X>>::value)
     std::suspend_never await_transform(X&&) noexcept {
-        static_assert(IsDeferred<std::remove_cvref_t<X>>::value, "a coroutine that returns a Deferred can only await a Deferred");
+        if constexpr (!std::is_same_v<std::remove_cvref_t<X>, Refused>)
+            static_assert(accepted<X>, "co_await: a coroutine that returns a Deferred awaits only Deferreds: to let time pass, write co_await bine::deferLater(clock, 1s)");
         return {};
     }
 
@@ -177,8 +182,15 @@ public:
     void return_value(U&& value) {
         this->core().result.set(Result<T>(std::forward<U>(value)));
     }
+    /// Refused in words.
     template <class U>
-    void return_value(Deferred<U>) = delete;  // co_await it: co_return co_await std::move(d);
+        requires(!std::is_convertible_v<U, Result<T>> || IsDeferred<std::remove_cvref_t<U>>::value)
+    void return_value(U&&) {
+        if constexpr (IsDeferred<std::remove_cvref_t<U>>::value)
+            static_assert(accepted<U>, "co_return: a Deferred is no result: write co_return co_await std::move(d);");
+        else
+            static_assert(accepted<U>, "co_return: this is no value of the type that the Deferred carries: a Deferred<int> takes an int, a Failure or a Result<int>");
+    }
 };
 
 template <>

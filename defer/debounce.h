@@ -40,7 +40,7 @@ public:
     }
     /// Takes a call that waits back.
     void cancel() {
-        if (call_.active()) call_.cancel();
+        call_.cancel();
     }
     bool waits() const noexcept { return call_.active(); }
 

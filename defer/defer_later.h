@@ -22,9 +22,7 @@ namespace bine::inline v0 {
 inline Deferred<> deferLater(Clock& clock, Delay delay) {
     if (delay.value() < Duration::zero()) throw std::invalid_argument("deferLater: the delay is negative");
     const auto call = std::make_shared<DelayedCall>();
-    Resolver<> due([call] {
-        if (call->active()) call->cancel();
-    });
+    Resolver<> due([call] { call->cancel(); });
     Deferred<> deferred = due.deferred(delay.where());
     *call = clock.callLater(delay, [due = std::move(due)]() mutable { due.callback(); });
     return deferred;

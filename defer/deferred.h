@@ -21,6 +21,7 @@
 #include "bine/defer/failure.h"
 #include "bine/defer/fwd.h"
 #include "bine/defer/level.h"
+#include "bine/defer/mistakes.h"
 #include "bine/defer/owner.h"
 #include "bine/defer/result.h"
 #include "bine/defer/timeout.h"
@@ -48,6 +49,9 @@ public:
     using value_type = T;
     using promise_type = detail::Promise<T>;
 
+    /// Empty: for a member, until a Deferred is moved in. A moved-from one is empty, too. Every use but cancel(), called(), describe() and the test below
+    /// throws std::logic_error.
+    Deferred() noexcept : nothing_() {}
     Deferred(Deferred&& other) noexcept { take(other); }
     Deferred& operator=(Deferred&& other) noexcept {
         if (this != &other) {
@@ -57,6 +61,17 @@ public:
         return *this;
     }
     ~Deferred() { drop(); }
+    Deferred(const Deferred&) = delete;
+    Deferred& operator=(const Deferred&) = delete;
+    /// Refused in words.
+    Deferred(Deferred&) { static_assert(detail::accepted<T>, "a Deferred has one holder and is not copied: hand it on with std::move(d)"); }
+    Deferred& operator=(Deferred&) {
+        static_assert(detail::accepted<T>, "a Deferred has one holder and is not copied: hand it on with std::move(d)");
+        return *this;
+    }
+
+    /// False if it is empty.
+    explicit operator bool() const noexcept { return state_ != State::empty; }
 
     // --- Callbacks. On an rvalue the type may change: std::move(d).addCallback(f) returns the next Deferred. On an lvalue the type stays, and it returns d.
     // Further arguments come after the result. Callables may return a value, nothing, a Result, a Failure or a Deferred (which is waited for), or throw.
@@ -65,32 +80,60 @@ public:
     template <class F, class... A>
     auto addCallback(F&& f, A&&... rest) && {
         using C = detail::CallableOf<F, A...>;
-        using U = typename detail::NextType<CallbackReturn<C>, T>::type;
-        return std::move(*this).template level<U, C, detail::PassOn, C>(detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...),
-                                                                     detail::PassOn());
+        if constexpr (detail::takes<C, T>) {
+            return std::move(*this).template level<NextOf<C, T>, C, detail::PassOn, C>(
+                detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...), detail::PassOn());
+        } else {
+            static_assert(detail::accepted<C>,
+                          "addCallback: this callback does not take the result: for a Deferred<int> write [](int value) { ... }, for a Deferred<> write [] { ... }; "
+                          "further arguments come after the result");
+            return detail::Refused();
+        }
     }
     /// f gets the Failure. Values pass. What f returns leads back to T.
     template <class F, class... A>
     auto addErrback(F&& f, A&&... rest) && {
         using C = detail::CallableOf<F, A...>;
-        checkErrback<C, T>();
-        return std::move(*this).template level<T, detail::PassOn, C, C>(detail::PassOn(),
-                                                                     detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...));
+        if constexpr (!detail::takes<C, Failure>) {
+            static_assert(detail::accepted<C>,
+                          "addErrback: this errback does not take a Failure: write [](const bine::Failure& failure) { ... }; failure.trap<E>() selects exceptions");
+            return detail::Refused();
+        } else if constexpr (detail::leadsTo<detail::ReturnOf<C, Failure>, T>) {
+            return std::move(*this).template level<T, detail::PassOn, C, C>(
+                detail::PassOn(), detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...));
+        } else if constexpr (std::is_void_v<detail::ReturnOf<C, Failure>>) {
+            static_assert(detail::accepted<C>,
+                          "addErrback: this errback returns nothing, but the Deferred carries a value here: end it with a value of that type, or return failure;");
+            return detail::Refused();
+        } else {
+            static_assert(detail::accepted<C>,
+                          "addErrback: this errback returns another type than the Deferred carries here: return a value of that type, or return failure;");
+            return detail::Refused();
+        }
     }
     /// f gets either, as a Result<T>.
     template <class F, class... A>
     auto addBoth(F&& f, A&&... rest) && {
         using C = detail::CallableOf<F, A...>;
-        using U = typename detail::NextType<BothReturn<C>, T>::type;
-        return std::move(*this).template level<U, C, detail::SameFunction, C>(
-            detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...), detail::SameFunction());
+        if constexpr (detail::takes<C, Result<T>>) {
+            return std::move(*this).template level<NextOf<C, Result<T>>, C, detail::SameFunction, C>(
+                detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...), detail::SameFunction());
+        } else {
+            static_assert(detail::accepted<C>, "addBoth: this callback does not take a Result: for a Deferred<int> write [](bine::Result<int> result) { ... }");
+            return detail::Refused();
+        }
     }
     /// One level: g does not see what f throws.
     template <class F, class G>
     auto addCallbacks(F&& f, G&& g) && {
-        using U = typename detail::NextType<CallbackReturn<std::decay_t<F>>, T>::type;
-        checkErrback<std::decay_t<G>, U>();
-        return std::move(*this).template level<U, std::decay_t<F>, std::decay_t<G>, F, G>(std::forward<F>(f), std::forward<G>(g));
+        using C = std::decay_t<F>;
+        using E = std::decay_t<G>;
+        if constexpr (!detail::takes<C, T>)
+            return std::move(*this).addCallback(std::forward<F>(f));  // refused there
+        else if constexpr (!isErrback<E, NextOf<C, T>>)
+            return Deferred<NextOf<C, T>>().addErrback(std::forward<G>(g));  // refused there
+        else
+            return std::move(*this).template level<NextOf<C, T>, C, E, F, G>(std::forward<F>(f), std::forward<G>(g));
     }
     template <class F>
     auto addCallbacks(F&& f) && {
@@ -100,26 +143,41 @@ public:
     template <class F, class... A>
     Deferred& addCallback(F&& f, A&&... rest) & {
         using C = detail::CallableOf<F, A...>;
-        checkStays<typename detail::NextType<CallbackReturn<C>, T>::type>();
-        return add<C, detail::PassOn>(detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...), detail::PassOn());
+        if constexpr (!detail::takes<C, T>)
+            std::move(*this).addCallback(std::forward<F>(f), std::forward<A>(rest)...);  // refused there
+        else if constexpr (keepsType<NextOf<C, T>>())
+            add<C, detail::PassOn>(detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...), detail::PassOn());
+        return *this;
     }
     template <class F, class... A>
     Deferred& addErrback(F&& f, A&&... rest) & {
         using C = detail::CallableOf<F, A...>;
-        checkErrback<C, T>();
-        return add<detail::PassOn, C>(detail::PassOn(), detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...));
+        if constexpr (isErrback<C, T>)
+            add<detail::PassOn, C>(detail::PassOn(), detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...));
+        else
+            std::move(*this).addErrback(std::forward<F>(f), std::forward<A>(rest)...);  // refused there
+        return *this;
     }
     template <class F, class... A>
     Deferred& addBoth(F&& f, A&&... rest) & {
         using C = detail::CallableOf<F, A...>;
-        checkStays<typename detail::NextType<BothReturn<C>, T>::type>();
-        return add<C, detail::SameFunction>(detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...), detail::SameFunction());
+        if constexpr (!detail::takes<C, Result<T>>)
+            std::move(*this).addBoth(std::forward<F>(f), std::forward<A>(rest)...);  // refused there
+        else if constexpr (keepsType<NextOf<C, Result<T>>>())
+            add<C, detail::SameFunction>(detail::CallableOfArguments<F, A...>::make(std::forward<F>(f), std::forward<A>(rest)...), detail::SameFunction());
+        return *this;
     }
     template <class F, class G>
     Deferred& addCallbacks(F&& f, G&& g) & {
-        checkStays<typename detail::NextType<CallbackReturn<std::decay_t<F>>, T>::type>();
-        checkErrback<std::decay_t<G>, T>();
-        return add<std::decay_t<F>, std::decay_t<G>>(std::forward<F>(f), std::forward<G>(g));
+        using C = std::decay_t<F>;
+        using E = std::decay_t<G>;
+        if constexpr (!detail::takes<C, T>)
+            std::move(*this).addCallback(std::forward<F>(f));  // refused there
+        else if constexpr (!isErrback<E, T>)
+            std::move(*this).addErrback(std::forward<G>(g));  // refused there
+        else if constexpr (keepsType<NextOf<C, T>>())
+            add<C, E>(std::forward<F>(f), std::forward<G>(g));
+        return *this;
     }
     template <class F>
     Deferred& addCallbacks(F&& f) & {
@@ -128,12 +186,26 @@ public:
 
     /// Fires `target` with the result, value or failure; what goes on here is nothing. If `target` has been fired already, AlreadyCalledError goes on here.
     Deferred<void> chainDeferred(Resolver<T> target) && {
+        if (!target) detail::throwMisuse("chainDeferred: the Resolver is empty: it was moved away, or nothing was moved into it yet");
         detail::Core& own = core();
         checkNotTaken();
         state_ = State::empty;
         Deferred<void> next(own);
         own.addForward(*std::exchange(target.core_, nullptr));
         return next;
+    }
+
+    // --- The end of a chain whose result does not matter.
+
+    /// Drops the result, value or failure, without a word.
+    void ignoreFailures() && {
+        std::move(*this).addBoth([](const Result<T>&) {});
+    }
+    /// Drops a value; logs a failure as an error, with `what` in front ("Cannot save the window's position") and the place of this call.
+    void logFailures(std::string what = {}, std::source_location where = std::source_location::current()) && {
+        std::move(*this).addBoth([what = std::move(what), where](const Result<T>& result) {
+            if (result.isFailure()) detail::logFailure(result.failure(), what, where);
+        });
     }
 
     // --- Control.
@@ -156,12 +228,16 @@ public:
     /// The same; onTimeoutCancel(Result<T>, timeout) says what the result is when the time was over. It is not asked otherwise.
     template <class F>
     detail::DeferredFor<T, F> addTimeout(Delay timeout, Clock& clock, F&& onTimeoutCancel) && {
-        addDeadline(timeout, clock, std::forward<F>(onTimeoutCancel));
+        addTimeout(timeout, clock, std::forward<F>(onTimeoutCancel));
         return std::move(*this);
     }
     template <class F>
     Deferred& addTimeout(Delay timeout, Clock& clock, F&& onTimeoutCancel) & {
-        addDeadline(timeout, clock, std::forward<F>(onTimeoutCancel));
+        if constexpr (detail::translates<std::decay_t<F>, T>)
+            addDeadline(timeout, clock, std::forward<F>(onTimeoutCancel));
+        else
+            static_assert(detail::accepted<F>,
+                          "addTimeout: this function does not fit: for a Deferred<int> write [](bine::Result<int> result, bine::Duration timeout) { return result; }");
         return *this;
     }
     /// Callbacks wait until as many unpause() calls have come.
@@ -182,7 +258,7 @@ public:
         case State::taken: return "its result was taken";
         case State::empty: break;
         }
-        return "moved away";
+        return "empty";
     }
     DeferredRef ref() { return DeferredRef(core()); }
 
@@ -232,32 +308,17 @@ private:
     struct Nothing {};
     using Value = std::conditional_t<std::is_void_v<T>, Nothing, T>;
 
-    template <class C>
-    struct Callback {
-        static_assert(detail::Invocation<C, T>::possible,
-                      "addCallback: the callback takes neither what this Deferred carries, nor nothing");
-        using type = detail::ReturnOf<C, T>;
-    };
-    template <class C>
-    using CallbackReturn = typename Callback<C>::type;
-    template <class C>
-    struct Both {
-        static_assert(detail::Invocation<C, Result<T>>::possible, "addBoth: the callback must take a Result<T>, T being what this Deferred carries");
-        using type = detail::ReturnOf<C, Result<T>>;
-    };
-    template <class C>
-    using BothReturn = typename Both<C>::type;
-
+    /// What a chain carries after C has been called with an Argument.
+    template <class C, class Argument>
+    using NextOf = typename detail::NextType<detail::ReturnOf<C, Argument>, T>::type;
     template <class C, class U>
-    static constexpr void checkErrback() {
-        static_assert(detail::Invocation<C, Failure>::possible, "addErrback: the errback must take a Failure (const Failure&)");
-        static_assert(detail::leadsTo<detail::ReturnOf<C, Failure>, U>,
-                      "an errback must lead back to the type that the Deferred carries: return such a value, or the Failure, or throw it");
-    }
+    static constexpr bool isErrback = requires { requires detail::takes<C, Failure> && detail::leadsTo<detail::ReturnOf<C, Failure>, U>; };
     template <class U>
-    static constexpr void checkStays() {
+    static constexpr bool keepsType() {
         static_assert(std::is_same_v<U, T>,
-                      "on an lvalue a callback must return the type that the Deferred carries: write std::move(d).addCallback(...), which returns the next Deferred");
+                      "addCallback: on a Deferred with a name, the callback returns the type that the Deferred carries: to change the type, write "
+                      "auto next = std::move(d).addCallback(...);");
+        return std::is_same_v<U, T>;
     }
 
     template <class F, class G, class ForF, class ForG>
@@ -333,7 +394,7 @@ private:
     /// Its Core, made if there is none yet.
     detail::Core& core() { return state_ == State::core ? *core_ : makeCore(); }
     detail::Core& makeCore() {
-        if (state_ == State::empty) detail::throwMisuse("this Deferred was moved away");
+        if (state_ == State::empty) detail::throwMisuse("this Deferred is empty: it was moved away, or nothing was moved into it yet");
         detail::Core* const made = detail::Core::make({});
         made->giveHandle();
         if (state_ == State::taken)
@@ -371,7 +432,7 @@ private:
         return value;
     }
     Result<T> takeInline() {
-        if (state_ == State::empty || state_ == State::taken) detail::throwMisuse("this Deferred was moved away, or its result was taken");
+        if (state_ == State::empty || state_ == State::taken) detail::throwMisuse("this Deferred is empty: it was moved away, its result was taken, or nothing was moved into it yet");
         if (state_ == State::failure) return takeFailure();
         if constexpr (std::is_void_v<T>) {
             state_ = State::empty;
@@ -407,7 +468,7 @@ private:
     // --- For co_await.
 
     bool readyForAwait() const {
-        if (state_ == State::empty || state_ == State::taken) detail::throwMisuse("co_await: this Deferred was moved away, or its result was taken");
+        if (state_ == State::empty || state_ == State::taken) detail::throwMisuse("co_await: this Deferred is empty: it was moved away, its result was taken, or nothing was moved into it yet");
         if (state_ != State::core) return true;
         checkNotTaken();
         return core_->isFinal();
@@ -443,6 +504,10 @@ template <class T>
 class NamedDeferred : public Deferred<T> {
 public:
     NamedDeferred(Deferred<T>&& deferred) noexcept : Deferred<T>(std::move(deferred)) {}
+    NamedDeferred(NamedDeferred&&) noexcept = default;
+    NamedDeferred& operator=(NamedDeferred&&) noexcept = default;
+    /// Refused in words.
+    NamedDeferred(NamedDeferred& other) : Deferred<T>(other) {}
 
     using Deferred<T>::addCallback;
     using Deferred<T>::addErrback;

@@ -249,8 +249,8 @@ void DeferredFilesystemLock::State::cancelled() {
 }
 
 Resolver<LockGuard> DeferredFilesystemLock::State::endWaiting() {
-    if (again_.active()) again_.cancel();
-    if (deadline_.active()) deadline_.cancel();
+    again_.cancel();
+    deadline_.cancel();
     return *std::exchange(answer_, std::nullopt);
 }
 

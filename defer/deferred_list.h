@@ -19,6 +19,7 @@
 #include "bine/defer/first_success.h"
 #include "bine/defer/gathering.h"
 #include "bine/defer/group_errors.h"
+#include "bine/defer/mistakes.h"
 #include "bine/defer/result.h"
 
 namespace bine::inline v0 {
@@ -84,8 +85,12 @@ Deferred<std::vector<Result<T>>> deferredList(std::span<Deferred<T>, size> membe
                                               std::source_location where = std::source_location::current()) {
     return detail::gather<detail::ListGathering<T>>(std::span<Deferred<T>>(members), options.rules(), where);
 }
+/// Refused in words.
 template <class T, class... Options>
-void deferredList(std::vector<Deferred<T>>&, Options&&...) = delete;  // std::move(members) hands them over, std::span(members) watches them
+detail::Refused deferredList(std::vector<Deferred<T>>&, Options&&...) {
+    static_assert(detail::accepted<T>, "deferredList: hand the Deferreds over with std::move(members), or watch them with std::span(members)");
+    return {};
+}
 
 /// Fires with the value and the index of the first success; if there is none, or no member, fails with FailureGroup. The others are left alone; race()
 /// cancels them. With fireOnOneErrback() the first result decides, whichever it is. All else as in deferredList().
@@ -99,7 +104,11 @@ Deferred<FirstSuccess<T>> fireOnOneCallback(std::span<Deferred<T>, size> members
                                             std::source_location where = std::source_location::current()) {
     return detail::gather<detail::FirstGathering<T>>(std::span<Deferred<T>>(members), options.rules().untilOneCallback(), where);
 }
+/// Refused in words.
 template <class T, class... Options>
-void fireOnOneCallback(std::vector<Deferred<T>>&, Options&&...) = delete;  // std::move(members) hands them over, std::span(members) watches them
+detail::Refused fireOnOneCallback(std::vector<Deferred<T>>&, Options&&...) {
+    static_assert(detail::accepted<T>, "fireOnOneCallback: hand the Deferreds over with std::move(members), or watch them with std::span(members)");
+    return {};
+}
 
 }  // namespace bine::inline v0

@@ -22,6 +22,7 @@
 #include "bine/defer/deferred.h"
 #include "bine/defer/gathering.h"
 #include "bine/defer/group_errors.h"
+#include "bine/defer/mistakes.h"
 
 namespace bine::inline v0 {
 
@@ -147,8 +148,12 @@ Deferred<detail::Values<T>> gatherResults(std::span<Deferred<T>, size> members, 
                                           std::source_location where = std::source_location::current()) {
     return detail::gather<detail::ValuesGathering<T>>(std::span<Deferred<T>>(members), options.rules(), where);
 }
+/// Refused in words.
 template <class T, class... Options>
-void gatherResults(std::vector<Deferred<T>>&, Options&&...) = delete;  // std::move(members) hands them over, std::span(members) watches them
+detail::Refused gatherResults(std::vector<Deferred<T>>&, Options&&...) {
+    static_assert(detail::accepted<T>, "gatherResults: hand the Deferreds over with std::move(members), or watch them with std::span(members)");
+    return {};
+}
 
 /// The same of differing types: a tuple of values; nothing, if no member has one. A tuple of references (std::tie) watches, one of Deferreds hands over.
 template <class... D>
@@ -159,9 +164,13 @@ detail::GatheredTuple<D...> gatherResults(std::tuple<D...> members, GatherResult
 }
 template <class... D>
     requires(sizeof...(D) != 0 && (detail::IsDeferred<std::remove_cvref_t<D>>::value && ...))
-detail::GatheredTuple<D...> gatherResults(D&&... members) {
-    static_assert((!std::is_lvalue_reference_v<D> && ...), "gatherResults: std::move(d) hands a Deferred over; std::tie(a, b) watches them");
-    return detail::gatherTuple<D...>(GatherResultsOptions().rules(), {}, std::forward<D>(members)...);
+auto gatherResults(D&&... members) {
+    constexpr bool temporaries = (!std::is_lvalue_reference_v<D> && ...);
+    static_assert(temporaries, "gatherResults: hand each Deferred over with std::move(d), or watch them with std::tie(a, b)");
+    if constexpr (temporaries)
+        return detail::gatherTuple<D...>(GatherResultsOptions().rules(), {}, std::forward<D>(members)...);
+    else
+        return detail::Refused();
 }
 
 }  // namespace bine::inline v0

@@ -63,18 +63,28 @@ using CallableOf = typename CallableOfArguments<F, A...>::type;
 struct PassOn {};
 struct SameFunction {};
 
-/// How F is called with a result: it takes it (by value or by any reference), or ignores it.
+/// Whether F& can be called. Asked without std::is_invocable unless F points to a member: an error inside a generic lambda is then told in few lines.
+template <class F, class... Arguments>
+inline constexpr bool callableWith =
+    requires { std::declval<F&>()(std::declval<Arguments>()...); } || (std::is_member_pointer_v<F> && std::is_invocable_v<F&, Arguments...>);
+
+/// Whether F can be called with a result: it takes it (by value or by any reference), or ignores it.
+template <class F, class Argument>
+inline constexpr bool takes = requires { std::declval<F&>()(std::declval<Argument>()); } ||  // first, and in place: so few lines tell of an error inside
+                              callableWith<F, Argument> || callableWith<F, Argument&> || callableWith<F>;
+template <class F>
+inline constexpr bool takes<F, void> = callableWith<F>;
+
+/// How F is called with a result. REQUIRES: takes<F, Argument>
 template <class F, class Argument>
 struct Invocation {
-    static constexpr bool takesRvalue = std::is_invocable_v<F&, Argument>;
-    static constexpr bool takesLvalue = !takesRvalue && std::is_invocable_v<F&, Argument&>;
-    static constexpr bool possible = takesRvalue || takesLvalue || std::is_invocable_v<F&>;
+    static constexpr bool takesRvalue = callableWith<F, Argument>;
+    static constexpr bool takesLvalue = !takesRvalue && callableWith<F, Argument&>;
     using type = typename std::conditional_t<takesRvalue, std::invoke_result<F&, Argument>,
                                              std::conditional_t<takesLvalue, std::invoke_result<F&, Argument&>, std::invoke_result<F&>>>::type;
 };
 template <class F>
 struct Invocation<F, void> {
-    static constexpr bool possible = std::is_invocable_v<F&>;
     using type = std::invoke_result_t<F&>;
 };
 

@@ -98,7 +98,7 @@ void LoopingCall::Loop::stop() {
     if (!running_) return;
     home_.check("LoopingCall::stop()");
     running_ = false;
-    if (timer_.active()) timer_.cancel();
+    timer_.cancel();
     if (!calling_) finish(Result<>());
 }
 
@@ -124,7 +124,7 @@ void LoopingCall::Loop::end() {
 // No call is scheduled, and what is left of the last one ends: innermost first, and where it stands.
 void LoopingCall::Loop::halt() {
     running_ = false;
-    if (timer_.active()) timer_.cancel();
+    timer_.cancel();
     scope_.cancel();
 }
 

@@ -121,16 +121,22 @@ struct OwnerTraits<X> {
 
 namespace detail {
 
+[[noreturn]] BINE_EXPORT void throwNoOwner();
+
 template <class X>
 OwnerHook& hookOf(X& owner) {
-    using Traits = OwnerTraits<std::remove_cv_t<X>>;
-    static_assert(requires { Traits::hook(owner); },
-                  "ownedBy: this type cannot own. Owners are Scope, QObject (bine/qtreactor/qt_owner.h), GObject (bine/gtkreactor/gobject_owner.h), "
-                  "Protocol, Factory, and what has OwnerTraits; or put a bine::Scope into your class, declared last, and name that");
-    return Traits::hook(owner);
+    if constexpr (!requires { sizeof(X); }) {
+        static_assert(!std::is_same_v<X, X>, "ownedBy: the class of this owner is only declared here: include its header, for a Qt class such as <QLabel>");
+        throwNoOwner();
+    } else if constexpr (!requires { OwnerTraits<std::remove_cv_t<X>>::hook(owner); }) {
+        static_assert(!std::is_same_v<X, X>,
+                      "ownedBy: this type is no owner: include bine/qtreactor/qt_owner.h for a QObject, bine/gtkreactor/gobject_owner.h for a GObject, or put a "
+                      "bine::Scope scope_ into the class, as the last member, and write ownedBy(scope_)");
+        throwNoOwner();
+    } else {
+        return OwnerTraits<std::remove_cv_t<X>>::hook(owner);
+    }
 }
-
-[[noreturn]] BINE_EXPORT void throwNoOwner();
 
 /// Carries out the deaths of owners on other threads that are known here: each place calls it before it runs code of what may have an owner, and looks
 /// again afterwards, because this may run user code (cancellers, destructors, errbacks). Cost: a look at a flag of the thread.

@@ -13,6 +13,7 @@
 #include "bine/defer/first_success.h"
 #include "bine/defer/gathering.h"
 #include "bine/defer/group_errors.h"
+#include "bine/defer/mistakes.h"
 
 namespace bine::inline v0 {
 
@@ -26,7 +27,11 @@ Deferred<FirstSuccess<T>> race(std::vector<Deferred<T>>&& members, std::source_l
     rules.fireOnOneCallback = rules.cancelOthers = rules.consumeErrors = true;
     return detail::gather<detail::FirstGathering<T>>(std::move(members), rules, where);
 }
+/// Refused in words.
 template <class T, class... Where>
-void race(std::vector<Deferred<T>>&, Where&&...) = delete;  // std::move(members): the race takes them over
+detail::Refused race(std::vector<Deferred<T>>&, Where&&...) {
+    static_assert(detail::accepted<T>, "race: hand the Deferreds over with std::move(members)");
+    return {};
+}
 
 }  // namespace bine::inline v0

@@ -3,6 +3,7 @@
 
 #include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <source_location>
 #include <type_traits>
@@ -29,6 +30,9 @@ public:
     explicit Resolver(F&& canceller, std::source_location created = std::source_location::current()) : Resolver(created) {
         core_->template setCanceller<detail::CancellerStage<T, std::decay_t<F>>>(std::forward<F>(canceller));
     }
+    /// Empty: for a member, until a Resolver is moved in. A moved-from one is empty, too. deferred(), callback() and errback() of an empty one throw
+    /// std::logic_error.
+    Resolver(std::nullptr_t) noexcept : core_(nullptr) {}
     Resolver(Resolver&& other) noexcept : core_(std::exchange(other.core_, nullptr)), given_(other.given_) {}
     Resolver& operator=(Resolver&& other) noexcept {
         if (this != &other) {
@@ -41,6 +45,15 @@ public:
     ~Resolver() {
         if (core_) core_->abandon();
     }
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+    /// Refused in words.
+    Resolver(Resolver&) : core_(nullptr) {
+        static_assert(detail::accepted<T>, "a Resolver has one holder and is not copied: hand it on with std::move(resolver)");
+    }
+
+    /// False if it is empty.
+    explicit operator bool() const noexcept { return core_ != nullptr; }
 
     /// The consumer's end; once. Throws std::logic_error after that. This place is where the Deferred was made, in all that is said of it.
     Deferred<T> deferred(std::source_location made = std::source_location::current()) {
@@ -70,9 +83,17 @@ public:
         fire(where, [&](detail::Slot& result) { result.set(std::move(outcome)); });
     }
     void callback(Failure failure, std::source_location where = std::source_location::current()) { errback(std::move(failure), where); }
-    /// A Deferred is no value: return it from a callback, or chainDeferred() it to this Resolver.
-    template <class U>
-    void callback(Deferred<U>, std::source_location = {}) = delete;
+    /// Refused in words.
+    template <class V>
+        requires(!std::is_convertible_v<V, T> && !std::is_convertible_v<V, Result<T>> && !std::is_convertible_v<V, Failure>)
+    void callback(V&&, std::source_location = {}) {
+        if constexpr (detail::IsDeferred<std::remove_cvref_t<V>>::value)
+            static_assert(detail::accepted<V>, "callback: a Deferred is no result: write std::move(d).chainDeferred(std::move(resolver))");
+        else if constexpr (std::is_void_v<T>)
+            static_assert(detail::accepted<V>, "callback: a Resolver<> carries no value: write resolver.callback()");
+        else
+            static_assert(detail::accepted<V>, "callback: this is no value of the type that the Resolver carries: a Resolver<int> takes an int, a Failure or a Result<int>");
+    }
 
     void errback(Failure failure, std::source_location where = std::source_location::current()) {
         fire(where, [&](detail::Slot& result) { result.setFailure(std::move(failure).orNoException()); });
@@ -80,7 +101,7 @@ public:
     /// With the exception being handled; outside of a catch block, with NoCurrentExceptionError.
     void errback(std::source_location where = std::source_location::current()) { errback(Failure::current(), where); }
 
-    /// Whether it was fired, or cancelled.
+    /// Whether it was fired, or cancelled; true if it is empty.
     bool called() const noexcept { return !core_ || core_->called(); }
 
 private:
@@ -90,7 +111,7 @@ private:
     friend class detail::CancellerStage;
 
     explicit Resolver(detail::Core& core) noexcept : core_(&core), given_(true) { core.retain(); }
-    [[noreturn]] static void throwEmpty() { detail::throwMisuse("this Resolver was moved away"); }
+    [[noreturn]] static void throwEmpty() { detail::throwMisuse("this Resolver is empty: it was moved away, or nothing was moved into it yet"); }
 
     template <class Set>
     void fire(std::source_location where, Set&& set) {

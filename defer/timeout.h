@@ -34,19 +34,16 @@ public:
         : call_(std::move(call)), timeout_(timeout), translate_(std::forward<ForF>(translate)) {}
     Deadline(Deadline&&) = default;
     Deadline& operator=(Deadline&&) = delete;
-    ~Deadline() { stop(); }
+    ~Deadline() { call_.cancel(); }
 
     decltype(auto) operator()(Result<T> result) {
         const bool expired = call_.timer().state == Timer::State::called;
-        stop();
+        call_.cancel();
         return expired ? Result<T>(translated(std::move(result))) : std::move(result);
     }
 
 private:
     Result<T> translated(Result<T>&& result) { return resultOf<T>([&]() -> decltype(auto) { return std::invoke(translate_, std::move(result), timeout_); }); }
-    void stop() {
-        if (call_.active()) call_.cancel();
-    }
 
     DelayedCall call_;
     Duration timeout_;

@@ -315,7 +315,6 @@ std::string DNSLookupError::userMessage() const {
 bool DNSLookupError::isTransient() const { return transient_; }
 std::string DNSLookupError::phase() const { return "resolve"; }
 
-NotConnectingError::~NotConnectingError() = default;
 NoProtocol::~NoProtocol() = default;
 
 InvalidAddressError::InvalidAddressError(std::string address, std::string why)

@@ -179,13 +179,6 @@ private:
     bool transient_;
 };
 
-/// stopConnecting() while not connecting. Thrown.
-class BINE_EXPORT NotConnectingError : public Error {
-public:
-    using Error::Error;
-    ~NotConnectingError() override;
-};
-
 /// The factory built no protocol for a connection.
 class BINE_EXPORT NoProtocol : public Error {
 public:

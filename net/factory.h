@@ -15,6 +15,7 @@
 
 #include "bine/defer/clock.h"
 #include "bine/defer/failure.h"
+#include "bine/defer/level.h"
 #include "bine/defer/owner.h"
 #include "bine/log/export.h"
 #include "bine/net/address.h"
@@ -28,10 +29,8 @@ namespace detail {
 template <class Base, class F>
 class FactoryOf;
 
-template <class F>
-concept ProtocolMaker = requires(F& f, const Address& address) {
-    { f(address) } -> std::convertible_to<std::shared_ptr<Protocol>>;
-};
+template <class P, class... Args>
+auto protocolMaker(Args... args);
 } // namespace detail
 
 class BINE_EXPORT Factory : public std::enable_shared_from_this<Factory> {
@@ -43,7 +42,7 @@ public:
     /// Makes std::make_shared<P>(args...) for each connection; use std::ref for what is to be shared.
     template <class P, class... Args>
     static std::shared_ptr<Factory> forProtocol(Args... args) {
-        return make([... args = std::move(args)](const Address&) { return std::make_shared<P>(args...); });
+        return make(detail::protocolMaker<P>(std::move(args)...));
     }
     /// build(const Address& peer) returns a shared_ptr to a protocol; null refuses the connection.
     template <class F>
@@ -82,7 +81,7 @@ public:
 
     template <class P, class... Args>
     static std::shared_ptr<ClientFactory> forProtocol(Args... args) {
-        return make([... args = std::move(args)](const Address&) { return std::make_shared<P>(args...); });
+        return make(detail::protocolMaker<P>(std::move(args)...));
     }
     template <class F>
     static std::shared_ptr<ClientFactory> make(F build);
@@ -116,14 +115,68 @@ private:
     F build_;
 };
 
+/// Whether F can be the callable of a factory.
+enum class Builder { possible, takesNoAddress, defers, buildsNoProtocol };
+template <class F>
+constexpr Builder builderOf() {
+    if constexpr (!callableWith<F, const Address&>) {
+        return Builder::takesNoAddress;
+    } else {
+        using Built = std::remove_cvref_t<std::invoke_result_t<F&, const Address&>>;
+        if constexpr (IsDeferred<Built>::value)
+            return Builder::defers;
+        else
+            return std::is_convertible_v<Built, std::shared_ptr<Protocol>> ? Builder::possible
+                                                                           : Builder::buildsNoProtocol;
+    }
+}
+
 template <class Base, class F, class... Args>
 std::shared_ptr<Base> makeFactory(F&& build, Args&&... args) {
-    static_assert(!IsDeferred<std::invoke_result_t<F&, const Address&>>::value,
-                  "a factory cannot wait for a Deferred: return a protocol that waits by itself");
-    static_assert(
-        ProtocolMaker<F>,
-        "the callable of a factory takes a const Address& and returns a std::shared_ptr to a Protocol");
-    return std::make_shared<FactoryOf<Base, F>>(std::move(build), std::forward<Args>(args)...);
+    constexpr Builder verdict = builderOf<F>();
+    static_assert(verdict != Builder::takesNoAddress,
+                  "Factory::make: the callable takes the address of the peer: write [](const bine::Address&) "
+                  "{ return std::make_shared<P>(); }, or Factory::forProtocol<P>()");
+    static_assert(verdict != Builder::defers,
+                  "Factory::make: a factory does not wait for a Deferred: return a protocol that waits in its "
+                  "connectionMade()");
+    static_assert(verdict != Builder::buildsNoProtocol,
+                  "Factory::make: the callable returns a std::shared_ptr to a class with the public base "
+                  "bine::Protocol: write return std::make_shared<P>();");
+    if constexpr (verdict == Builder::possible)
+        return std::make_shared<FactoryOf<Base, F>>(std::move(build), std::forward<Args>(args)...);
+    else
+        return nullptr;
+}
+
+/// Whether P can be made for each connection, from copies of the arguments.
+enum class Made { possible, noProtocol, isAbstract, notFromThese };
+template <class P, class... Args>
+constexpr Made madeOf() {
+    if constexpr (!std::is_convertible_v<P*, Protocol*>)
+        return Made::noProtocol;
+    else if constexpr (std::is_abstract_v<P>)
+        return Made::isAbstract;
+    else
+        return std::is_constructible_v<P, const Args&...> ? Made::possible : Made::notFromThese;
+}
+
+/// A callable for Factory::make() that makes a P; if that is refused, one that makes nothing.
+template <class P, class... Args>
+auto protocolMaker(Args... args) {
+    constexpr Made verdict = madeOf<P, Args...>();
+    static_assert(verdict != Made::noProtocol,
+                  "forProtocol<P>: P has no public base bine::Protocol: write class P : public bine::Protocol");
+    static_assert(verdict != Made::isAbstract,
+                  "forProtocol<P>: P is abstract: a function that it has to override is missing or has another "
+                  "signature: write override behind each, and the compiler says which");
+    static_assert(verdict != Made::notFromThese,
+                  "forProtocol<P>(args...): P has no public constructor for const copies of these arguments: "
+                  "give those that it takes, and std::ref(x) for an X& that all connections share");
+    if constexpr (verdict == Made::possible)
+        return [... args = std::move(args)](const Address&) { return std::make_shared<P>(args...); };
+    else
+        return [](const Address&) { return std::shared_ptr<Protocol>(); };
 }
 
 } // namespace detail
@@ -139,7 +192,7 @@ std::shared_ptr<ClientFactory> ClientFactory::make(F build) {
 }
 
 template <class X>
-requires std::derived_from<X, Factory>
+requires(std::derived_from<X, Factory> && !std::derived_from<X, Scope>)
 struct OwnerTraits<X> {
     static detail::OwnerHook& hook(X& factory) { return factory.ownerHook(); }
 };

@@ -90,7 +90,7 @@ private:
 };
 
 template <class P>
-requires std::derived_from<P, Protocol>
+requires(std::derived_from<P, Protocol> && !std::derived_from<P, Scope>)
 struct OwnerTraits<P> {
     static detail::OwnerHook& hook(P& protocol) { return protocol.ownerHook(); }
 };

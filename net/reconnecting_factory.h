@@ -29,8 +29,7 @@ public:
 
     template <class P, class... Args>
     static std::shared_ptr<ReconnectingClientFactory> forProtocol(Clock& clock, Args... args) {
-        return make(clock,
-                    [... args = std::move(args)](const Address&) { return std::make_shared<P>(args...); });
+        return make(clock, detail::protocolMaker<P>(std::move(args)...));
     }
     template <class F>
     static std::shared_ptr<ReconnectingClientFactory> make(Clock& clock, F build) {

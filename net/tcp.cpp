@@ -116,9 +116,8 @@ void ConnectorState::reconnect() {
 }
 
 void ConnectorState::stopConnecting() {
-    if (state_ != Connector::State::connecting && !waiting_.active())
-        throw NotConnectingError("stopConnecting: the connector is not connecting");
-    giveUp();
+    if (state_ == Connector::State::connecting || waiting_.active())
+        giveUp();
 }
 
 void ConnectorState::giveUp() {
@@ -181,12 +180,14 @@ void ConnectorState::ownerDied() {
 
 void ConnectorState::connected(std::shared_ptr<Transport> transport) {
     const auto self = shared_from_this();
+    endDeadOwners();
     attempt_ = nullptr;
     cut_.reset();
     std::shared_ptr<Protocol> protocol;
     std::optional<Failure> failure;
     try {
-        protocol = build(factory_, transport->getPeer());
+        if (!silent_)
+            protocol = build(factory_, transport->getPeer());
     } catch (...) {
         logCurrentException("Unhandled error in building a protocol");
         failure = failureOfCurrentException();
@@ -537,7 +538,7 @@ void Connector::reconnect() const {
 void Connector::stopConnecting() const {
     const auto state = state_;
     if (!state)
-        throw NotConnectingError("stopConnecting: there is no connector");
+        return;
     state->assertThread("stopConnecting()");
     state->stopConnecting();
 }

@@ -6,7 +6,9 @@
 // (Twisted has it off: with small writes coalesced by the reactor, Nagle's algorithm only adds latency);
 // transport().as<TCPTransport>() changes it.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <chrono>
+#include <concepts>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +17,7 @@
 
 #include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
+#include "bine/defer/mistakes.h"
 #include "bine/defer/owner.h"
 #include "bine/log/export.h"
 #include "bine/net/address.h"
@@ -104,8 +107,7 @@ public:
     /// factory has heard clientConnectionLost(). Does nothing where connect() does nothing.
     void reconnect() const;
     /// Ends the attempt: clientConnectionFailed(UserError), now; in buildProtocol(), when that has returned.
-    /// Ends a retry that waits, without a call. No retry follows. Throws NotConnectingError if there is
-    /// neither.
+    /// Ends a retry that waits, without a call. No retry follows. Does nothing if there is neither.
     void stopConnecting() const;
     /// Ends the attempt or the retry as stopConnecting(); or loseConnection() of the connection, which is
     /// aborted if it has not ended after the given time (TCPClientOptions::closeTimeout()). No retry follows
@@ -177,9 +179,34 @@ BINE_EXPORT Connector connectTCP(Reactor& reactor, std::string_view host, Port p
                                  std::shared_ptr<ClientFactory> factory,
                                  const TCPClientOptions& options = TCPClientOptions());
 
+/// Refused in words: no factory for clients.
+template <class X>
+requires(!std::convertible_to<X, std::shared_ptr<ClientFactory>>)
+Connector connectTCP(Reactor&, std::string_view, Port, X&&, const TCPClientOptions& = TCPClientOptions()) {
+    if constexpr (std::convertible_to<X, std::shared_ptr<Protocol>>)
+        static_assert(detail::accepted<X>, "connectTCP: takes a factory, and this is a protocol: write "
+                                           "connectProtocol(reactor, host, port, protocol)");
+    else if constexpr (std::convertible_to<X, std::shared_ptr<Factory>>)
+        static_assert(detail::accepted<X>, "connectTCP: takes a ClientFactory, and this is a Factory: write "
+                                           "ClientFactory::forProtocol<P>(), or connectFactory() for one connection");
+    else
+        static_assert(detail::accepted<X>, "connectTCP: takes a std::shared_ptr to a ClientFactory: write "
+                                           "ClientFactory::forProtocol<P>()");
+    return {};
+}
+
 /// Listens; port 0 picks one (see getHost()). Throws CannotListenError, InvalidAddressError.
 BINE_EXPORT ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> factory,
                                     const TCPServerOptions& options = TCPServerOptions());
+
+/// Refused in words: no factory.
+template <class X>
+requires(!std::convertible_to<X, std::shared_ptr<Factory>>)
+ListeningPort listenTCP(Reactor&, Port, X&&, const TCPServerOptions& = TCPServerOptions()) {
+    static_assert(detail::accepted<X>, "listenTCP: takes a factory, which makes a protocol for each connection: write "
+                                       "Factory::forProtocol<P>()");
+    return {};
+}
 
 /// One connection: fires with the protocol that the factory built, after its connectionMade(). Fails with
 /// ConnectErrors, DNSLookupError, NoProtocol or what buildProtocol() threw. Cancelling, and an owner's death,
@@ -188,6 +215,17 @@ BINE_EXPORT ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr
 BINE_EXPORT Deferred<std::shared_ptr<Protocol>>
 connectFactory(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<Factory> factory,
                const TCPClientOptions& options = TCPClientOptions());
+
+/// Refused in words: no factory.
+template <class X>
+requires(!std::convertible_to<X, std::shared_ptr<Factory>>)
+detail::Refused connectFactory(Reactor&, std::string_view, Port, X&&,
+                               const TCPClientOptions& = TCPClientOptions()) {
+    static_assert(detail::accepted<X>,
+                  "connectFactory: takes a std::shared_ptr to a Factory: write Factory::forProtocol<P>(), or "
+                  "connectProtocol(reactor, host, port, std::make_shared<P>())");
+    return {};
+}
 
 /// One connection for one protocol: fires with it, after its connectionMade(). Fails as connectFactory().
 template <class P>
@@ -202,6 +240,16 @@ connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_
     return connectFactory(reactor, host, port, std::move(factory), options)
         .addCallback(
             [](std::shared_ptr<Protocol> made) { return std::static_pointer_cast<P>(std::move(made)); });
+}
+
+/// Refused in words: no std::shared_ptr to a protocol.
+template <class X>
+requires(!std::convertible_to<X, std::shared_ptr<Protocol>>)
+detail::Refused connectProtocol(Reactor&, std::string_view, Port, X&&,
+                                const TCPClientOptions& = TCPClientOptions()) {
+    static_assert(detail::accepted<X>, "connectProtocol: takes a std::shared_ptr to a protocol: write "
+                                       "connectProtocol(reactor, host, port, std::make_shared<P>())");
+    return {};
 }
 
 } // namespace bine::inline v0

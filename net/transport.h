@@ -57,6 +57,13 @@ public:
     template <class S>
     requires std::same_as<S, std::string>
     void write(S&& data) { writeOwned(std::move(data)); }
+    /// Refused in words.
+    template <class X>
+    requires(!std::convertible_to<X, std::string_view>)
+    void write(X&&) {
+        static_assert(detail::accepted<X>, "write: this is no std::string_view and no std::string: for a QString write "
+                                           "text.toStdString(), for a QByteArray bytes.toStdString()");
+    }
     /// As many writes, in order. Strings in an rvalue range are taken over.
     template <class Range>
     void writeSequence(Range&& pieces) {

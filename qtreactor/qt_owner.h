@@ -8,6 +8,8 @@
 //
 // Trap: a QObject says destroyed() when its derived members are gone already. A class whose callbacks or
 // coroutines use its members owns them with a Scope declared last.
+//
+// A class that is a QObject and a Protocol, a Factory or a Scope owns as the latter does: that ends earlier.
 
 #include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <QtCore/qobject.h>
@@ -21,10 +23,16 @@ namespace bine::inline v0 {
 
 namespace detail {
 BINE_EXPORT OwnerHook& qtOwnerHook(QObject& object);
-}
+
+/// Is an owner of another kind, too (Protocol, Factory, Scope), which ends what it owns earlier than a QObject does.
+template <class X>
+concept OwnsBeforeQObject = std::derived_from<X, Scope> || requires(X& x) {
+    { x.ownerHook() } -> std::same_as<OwnerHook&>;
+};
+} // namespace detail
 
 template <class X>
-    requires std::derived_from<X, QObject>
+    requires(std::derived_from<X, QObject> && !detail::OwnsBeforeQObject<X>)
 struct OwnerTraits<X> {
     static detail::OwnerHook& hook(X& object) { return detail::qtOwnerHook(object); }
 };

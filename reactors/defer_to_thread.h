@@ -17,6 +17,7 @@
 
 #include "bine/defer/deferred.h"
 #include "bine/defer/errors.h"
+#include "bine/defer/mistakes.h"
 #include "bine/defer/owner.h"
 #include "bine/reactors/mailbox.h"
 #include "bine/reactors/reactor.h"
@@ -93,6 +94,39 @@ private:
     ThreadAnswer<T>* answer_ = nullptr;  // followed on the loop's thread only; the mailbox ends it should it close first
 };
 
+enum class ThreadCall { possible, impossible, defers };
+template <class F>
+constexpr ThreadCall threadCallOf() {
+    if constexpr (!std::is_invocable_v<F&> && !std::is_invocable_v<F&, std::stop_token>)
+        return ThreadCall::impossible;
+    else
+        return IsDeferred<typename ThreadResult<F>::type>::value ? ThreadCall::defers : ThreadCall::possible;
+}
+template <class F>
+inline constexpr ThreadCall threadCall = threadCallOf<F>();
+
+template <class F>
+auto startInThread(Reactor& reactor, ThreadPool& pool, F&& f, std::source_location where) {
+    using Callable = std::decay_t<F>;
+    using T = typename ThreadResult<Callable>::type;
+    using Job = DeferredThreadJob<Callable, T>;
+
+    auto home = reactor.mailbox();
+    if (!home->isHome()) throwMisuse("deferToThread: this is not the reactor's thread, to which the Deferred would belong; see blockingCallFromThread()");
+    auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), std::move(home), where);
+    Resolver<T> resolver([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<ThreadPoolState>(pool.state())](Resolver<T>& answer) {
+        const auto running = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
+        if (!running) return;
+        running->stop.request_stop();
+        if (const auto workers = state.lock()) withdrawJob(*workers, *running);
+        answer.errback(CancelledError());
+    }, where);
+    DeferredFor<T, Callable> deferred(resolver.deferred(where));
+    job->setAnswer(std::move(resolver));
+    enqueueJob(*pool.state(), job);
+    return deferred;
+}
+
 }  // namespace detail
 
 /// Runs f() or f(std::stop_token) on a worker. Cancelling the Deferred (or its owner's death) takes a job that still waits out of the queue; one that
@@ -100,25 +134,16 @@ private:
 /// thread; its captures die on the worker before the result is seen, those of a job that was taken back on the reactor's thread.
 template <class F>
 auto deferToThread(Reactor& reactor, ThreadPool& pool, F&& f, std::source_location where = std::source_location::current()) {
-    using Callable = std::decay_t<F>;
-    using T = typename detail::ThreadResult<Callable>::type;
-    static_assert(!detail::IsDeferred<T>::value, "deferToThread: the function runs on another thread and must return a plain value, not a Deferred");
-    using Job = detail::DeferredThreadJob<Callable, T>;
-
-    auto home = reactor.mailbox();
-    if (!home->isHome()) detail::throwMisuse("deferToThread: this is not the reactor's thread, to which the Deferred would belong; see blockingCallFromThread()");
-    auto job = std::make_shared<Job>(Callable(std::forward<F>(f)), std::move(home), where);
-    Resolver<T> resolver([weak = std::weak_ptr<Job>(job), state = std::weak_ptr<detail::ThreadPoolState>(pool.state())](Resolver<T>& answer) {
-        const auto running = weak.lock();  // until it has fired: a job that was still queued dies here, with its captures
-        if (!running) return;
-        running->stop.request_stop();
-        if (const auto workers = state.lock()) detail::withdrawJob(*workers, *running);
-        answer.errback(CancelledError());
-    }, where);
-    detail::DeferredFor<T, Callable> deferred(resolver.deferred(where));
-    job->setAnswer(std::move(resolver));
-    detail::enqueueJob(*pool.state(), job);
-    return deferred;
+    constexpr auto verdict = detail::threadCall<std::decay_t<F>>;
+    static_assert(verdict != detail::ThreadCall::impossible,
+                  "deferToThread: the function takes nothing or a std::stop_token: capture by value what it needs: write [value] { return f(value); }");
+    static_assert(verdict != detail::ThreadCall::defers,
+                  "deferToThread: the function runs on another thread and returns a plain value, not a Deferred: to wait for a Deferred there, write "
+                  "blockingCallFromThread(reactor, f)");
+    if constexpr (verdict == detail::ThreadCall::possible)
+        return detail::startInThread(reactor, pool, std::forward<F>(f), where);
+    else
+        return detail::Refused();
 }
 
 /// On the reactor's own pool.

@@ -325,7 +325,7 @@ void DescriptorSet::serveByTimer(WatchedNumber& number, bool on) {
 
 void DescriptorSet::armTimer() {
     if (alwaysReady_.empty()) {
-        if (timer_.active()) timer_.cancel();
+        timer_.cancel();
     } else if (!timer_.active() && core_.reactor()) {
         timer_ = core_.reactor()->callLater(kInterval, [this] { serveAlwaysReady(); });
     }

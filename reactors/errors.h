@@ -9,7 +9,7 @@
 
 namespace bine::inline v0 {
 
-/// stop() before run(), after the end, or a second time.
+/// stop() before the reactor was ever started. A call for a reactor that has stopped.
 class BINE_EXPORT ReactorNotRunning : public Error {
 public:
     using Error::Error;

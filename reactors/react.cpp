@@ -4,19 +4,10 @@
 
 #include "bine/defer/owner.h"
 #include "bine/log/log.h"
-#include "bine/reactors/errors.h"
 #include "bine/reactors/reactor_core.h"
 
 namespace bine::inline v0::detail {
 namespace {
-
-void stopIfRunning(Reactor& reactor) {
-    try {
-        reactor.stop();
-    } catch (const ReactorNotRunning&) {
-        // It is stopping already.
-    }
-}
 
 class PinnedCore {
 public:
@@ -54,7 +45,7 @@ int runUntilDone(Reactor& reactor, Function<Deferred<int>()> main) {
     std::move(began).addCallback([&main] { return main(); }).addBoth([&](Result<int> result) {
         status = exitStatus(std::move(result));
         // From within the loop, which may not have been entered yet.
-        if (!*stopping) reactor.callLater(Duration::zero(), [&reactor] { stopIfRunning(reactor); }).ownedBy(scope);
+        if (!*stopping) reactor.callLater(Duration::zero(), [&reactor] { reactor.stop(); }).ownedBy(scope);
     });
     const PinnedCore core(reactor);  // the reactor may be destroyed inside
     reactor.run();

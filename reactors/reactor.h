@@ -85,7 +85,8 @@ public:
 
     /// Starts, serves until stop() or crash(), and returns. Throws ReactorAlreadyRunning; ReactorNotRestartable from an 'after shutdown' trigger.
     virtual void run() = 0;
-    /// Asks for an orderly shutdown: its phases run when the callback that calls this has returned, or in the next nested turn. Throws ReactorNotRunning.
+    /// Asks for an orderly shutdown: its phases run when the callback that calls this has returned, or in the next nested turn. No effect while it stops
+    /// and after the end. Throws ReactorNotRunning if it has not been started: run() would not end.
     virtual void stop() = 0;
     /// Leaves run() now, without the shutdown events. No effect when not running.
     virtual void crash() = 0;
@@ -101,21 +102,24 @@ public:
     SystemEventTrigger addSystemEventTrigger(PhaseName phase, std::string_view event, F&& f, Args&&... args) {
         return addTrigger(phase.phase(), event, triggerFunction(std::forward<F>(f), std::forward<Args>(args)...), phase.where());
     }
-    /// The trigger will not run. Throws std::invalid_argument if it already ran, was removed before, or belongs to another reactor.
+    /// The trigger will not run. No effect if it ran, was removed before, or the handle is empty. Throws std::invalid_argument if it belongs to another reactor.
     virtual void removeSystemEventTrigger(const SystemEventTrigger& trigger) = 0;
     virtual void fireSystemEvent(std::string_view event) = 0;
 
     /// Calls f once running: now if it is running, else after the startup, in the order of the calls.
     template <class F, class... Args>
     void callWhenRunning(F&& f, Args&&... args) {
-        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>>::value,
-                      "callWhenRunning cannot wait for a Deferred");
-        if constexpr (sizeof...(Args) == 0)
+        constexpr auto verdict = detail::laterCall<F, Args...>;
+        static_assert(verdict != detail::LaterCall::impossible,
+                      "callWhenRunning: this callable does not take the arguments that follow it: write callWhenRunning(f, 42) for [](int n) { ... }");
+        static_assert(verdict != detail::LaterCall::defers,
+                      "callWhenRunning: the callable returns a Deferred, which callWhenRunning does not wait for: end it with .logFailures()");
+        if constexpr (verdict != detail::LaterCall::possible)
+            return;
+        else if constexpr (sizeof...(Args) == 0)
             whenRunning(Function<void()>(std::forward<F>(f)));
         else
-            whenRunning([f = std::decay_t<F>(std::forward<F>(f)), ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable {
-                std::move(f)(std::move(args)...);
-            });
+            whenRunning(detail::boundCall(std::forward<F>(f), std::forward<Args>(args)...));
     }
 
     // --- Threads.
@@ -124,9 +128,12 @@ public:
     /// waits for it; after its death f is destroyed. Exceptions are logged.
     template <class F>
     void callFromThread(F&& f) {
-        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&>>::value,
-                      "callFromThread cannot wait for a Deferred: use deferToThread() or blockingCallFromThread()");
-        postFromThread(Function<void()>(std::forward<F>(f)));
+        constexpr auto verdict = detail::laterCall<F>;
+        static_assert(verdict != detail::LaterCall::impossible, "callFromThread: this callable takes arguments: write [=] { f(argument); }");
+        static_assert(verdict != detail::LaterCall::defers,
+                      "callFromThread: the callable returns a Deferred, which callFromThread does not wait for: write blockingCallFromThread(), or end it with "
+                      ".logFailures()");
+        if constexpr (verdict == detail::LaterCall::possible) postFromThread(Function<void()>(std::forward<F>(f)));
     }
     /// Whether the caller is on the reactor's thread. Any thread.
     virtual bool isInReactorThread() const = 0;
@@ -135,9 +142,11 @@ public:
     /// Runs f on a worker of threadPool(); exceptions are logged. To have its result: deferToThread().
     template <class F>
     void callInThread(F&& f, std::source_location where = std::source_location::current()) {
-        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&>>::value,
-                      "callInThread: the function runs on another thread, where no Deferred may be made; see blockingCallFromThread()");
-        runInThread(Function<void()>(std::forward<F>(f)), where);
+        constexpr auto verdict = detail::laterCall<F>;
+        static_assert(verdict != detail::LaterCall::impossible, "callInThread: this callable takes arguments: write [=] { f(argument); }");
+        static_assert(verdict != detail::LaterCall::defers,
+                      "callInThread: the callable returns a Deferred, which may not be made on another thread: write blockingCallFromThread() in it");
+        if constexpr (verdict == detail::LaterCall::possible) runInThread(Function<void()>(std::forward<F>(f)), where);
     }
     /// How many workers that pool may have: ten unless said otherwise. What is beyond waits its turn. Throws std::invalid_argument for none.
     void suggestThreadPoolSize(std::size_t most);
@@ -189,15 +198,22 @@ private:
     void runInThread(Function<void()> f, std::source_location where);
     template <class F, class... Args>
     static TriggerFunction triggerFunction(F&& f, Args&&... args) {
-        using Returned = std::invoke_result_t<std::decay_t<F>&, std::decay_t<Args>...>;
-        return [f = std::decay_t<F>(std::forward<F>(f)), ... args = std::decay_t<Args>(std::forward<Args>(args))]() mutable -> Deferred<void> {
-            if constexpr (detail::IsDeferred<Returned>::value) {
-                return std::move(f)(std::move(args)...).addCallback([](auto&&...) {});
-            } else {
-                std::move(f)(std::move(args)...);
-                return succeed();
-            }
-        };
+        constexpr auto verdict = detail::laterCall<F, Args...>;
+        static_assert(verdict != detail::LaterCall::impossible,
+                      "addSystemEventTrigger: this callable does not take the arguments that follow it: write addSystemEventTrigger(\"before\", \"shutdown\", f, 42) "
+                      "for [](int n) { ... }");
+        if constexpr (verdict == detail::LaterCall::impossible) {
+            return {};
+        } else {
+            return [call = detail::boundCall(std::forward<F>(f), std::forward<Args>(args)...)]() mutable -> Deferred<void> {
+                if constexpr (verdict == detail::LaterCall::defers) {
+                    return call().addCallback([](auto&&...) {});
+                } else {
+                    call();
+                    return succeed();
+                }
+            };
+        }
     }
 };
 

@@ -375,7 +375,9 @@ void ReactorCore::requestStop() {
     assertNotInherited("stop");
     // A host's callback may come before the first turn: then that turn starts the reactor, and stops it.
     const bool aboutToStart = life_ == Life::pending && handle_ && handle_->loopRuns();
-    if ((!active() && !aboutToStart) || life_ == Life::stopping || stopRequested_) throw ReactorNotRunning("stop: the reactor is not running, or is already stopping");
+    const bool isOver = life_ == Life::stopping || life_ == Life::finishing || (life_ == Life::idle && everStarted_);
+    if (isOver || stopRequested_) return;
+    if (!active() && !aboutToStart) throw ReactorNotRunning("stop: the reactor has not been started: call stop() in a callback, or run() first");
     stopRequested_ = true;
     workCame();
 }
@@ -451,7 +453,7 @@ void ReactorCore::seeToGoodbyes() {
 }
 
 Deferred<void> ReactorCore::leaveRunningState() {
-    if (shutdownTimer_.active()) shutdownTimer_.cancel();
+    shutdownTimer_.cancel();
     running_ = false;
     life_ = Life::finishing;
     flushDirty();
@@ -578,7 +580,7 @@ void ReactorCore::crash() {
     goodbyes_.reset();
     signals_.reset();
     meter_.unwatch();
-    if (shutdownTimer_.active()) shutdownTimer_.cancel();
+    shutdownTimer_.cancel();
     events_.abandon("startup");
     events_.abandon("shutdown");
     ref();

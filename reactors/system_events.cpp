@@ -46,14 +46,15 @@ std::shared_ptr<SystemTrigger> SystemEvents::add(Phase phase, std::string_view e
 }
 
 void SystemEvents::remove(const std::shared_ptr<SystemTrigger>& trigger) {
-    if (!trigger || trigger->home != this) throw std::invalid_argument("removeSystemEventTrigger: not a trigger of this reactor");
-    if (trigger->state == SystemTrigger::State::removed) throw std::invalid_argument("removeSystemEventTrigger: it was removed before");
+    if (!trigger) return;
+    if (trigger->home != this) throw std::invalid_argument("removeSystemEventTrigger: not a trigger of this reactor");
+    if (trigger->state == SystemTrigger::State::removed) return;
     if (trigger->state == SystemTrigger::State::ran) {
         const bool stillBefore = std::any_of(inProgress_.begin(), inProgress_.end(), [&](const auto& progress) {
             return progress->event == trigger->event && !progress->restStarted;
         });
-        if (trigger->phase != Phase::before || !stillBefore) throw std::invalid_argument("removeSystemEventTrigger: it has already run");
-        logger().warn("A 'before " + trigger->event + "' trigger was removed after it had run; that changes nothing");
+        if (trigger->phase == Phase::before && stillBefore)
+            logger().warn("A 'before " + trigger->event + "' trigger was removed after it had run; that changes nothing");
         return;
     }
     trigger->state = SystemTrigger::State::removed;

@@ -56,9 +56,11 @@ public:
     /// Runs f on a worker; exceptions are logged. After stop() f is destroyed unrun, here. Throws std::system_error if there is no worker and none can be had.
     template <class F>
     void callInThread(F&& f, std::source_location where = std::source_location::current()) {
-        static_assert(!detail::IsDeferred<std::invoke_result_t<std::decay_t<F>&>>::value,
-                      "callInThread: the function runs on another thread, where no Deferred may be made; see blockingCallFromThread()");
-        enqueue(Function<void()>(std::forward<F>(f)), where);
+        constexpr auto verdict = detail::laterCall<F>;
+        static_assert(verdict != detail::LaterCall::impossible, "callInThread: this callable takes arguments: write [=] { f(argument); }");
+        static_assert(verdict != detail::LaterCall::defers,
+                      "callInThread: the callable returns a Deferred, which may not be made on another thread: write blockingCallFromThread() in it");
+        if constexpr (verdict == detail::LaterCall::possible) enqueue(Function<void()>(std::forward<F>(f)), where);
     }
     /// The same; then calls onResult(Result<R>) with what f returned or threw, on the same worker, when f and its captures are gone. What onResult throws is
     /// logged. A job that is destroyed unrun reports nothing.

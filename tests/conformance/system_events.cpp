@@ -160,9 +160,12 @@ private slots:
     }
 
     void r024_removingTwice() {
-        const auto trigger = reactor().addSystemEventTrigger("during", "shutdown", [] {});
+        Steps steps;
+        const auto trigger = reactor().addSystemEventTrigger("during", "shutdown", steps.adder("removed"));
         reactor().removeSystemEventTrigger(trigger);
-        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, reactor().removeSystemEventTrigger(trigger));
+        reactor().removeSystemEventTrigger(trigger);
+        runToTheEnd();
+        QCOMPARE(steps.text(), "");
     }
 
     void r024_removingOneOfAnotherReactor() {
@@ -173,14 +176,17 @@ private slots:
     }
 
     void r024_removingNothing() {
-        QVERIFY_THROWS_EXCEPTION(std::invalid_argument,
-                                 reactor().removeSystemEventTrigger(bine::SystemEventTrigger()));
+        reactor().removeSystemEventTrigger(bine::SystemEventTrigger());
     }
 
     void r024_removingWhenTheEventIsOver() {
         const auto trigger = reactor().addSystemEventTrigger("before", "tea", [] {});
+        int runs = 0;
+        const auto counted = reactor().addSystemEventTrigger("during", "tea", [&] { ++runs; });
         reactor().fireSystemEvent("tea");
-        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, reactor().removeSystemEventTrigger(trigger));
+        reactor().removeSystemEventTrigger(trigger);
+        reactor().removeSystemEventTrigger(counted);
+        QCOMPARE(runs, 1);
     }
 
     void r025_aBeforeTriggerRemovesALaterOne_data() {

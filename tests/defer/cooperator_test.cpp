@@ -187,7 +187,7 @@ private slots:
         QVERIFY(clock.getDelayedCalls().empty());
         QVERIFY_THROWS_EXCEPTION(SchedulerStopped, runs.pause());
         QVERIFY_THROWS_EXCEPTION(SchedulerStopped, runs.resume());
-        QVERIFY_THROWS_EXCEPTION(SchedulerStopped, runs.stop());
+        runs.stop();
         cooperator.stop();
     }
     void s010_whenTheFirstIsToldAllAreStopped() {

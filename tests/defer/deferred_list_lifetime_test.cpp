@@ -332,7 +332,7 @@ private slots:
         const QByteArray head = "#include \"bine/defer/deferred_list.h\"\nint main() { std::vector<bine::Deferred<int>> members; ";
         QCOMPARE(saidOf(head + "bine::deferredList(std::move(members)); bine::deferredList(std::span(members)); }"), QString());
         const QString said = saidOf(head + "bine::deferredList(members); }");
-        QVERIFY2(said.contains("std::span(members) watches them"), qPrintable(said));
+        QVERIFY2(said.contains("watch them with std::span(members)"), qPrintable(said));
     }
     void valuesThatCannotBeCopiedCannotBeWatched() {
         const QString said = saidOf(

@@ -1,5 +1,5 @@
-// What the compiler refuses of Deferreds and coroutines, and in which words. (Lists of Deferreds and maybeDeferred
-// have theirs in their own tests.)
+// The rules whose breach the compiler refuses. (Lists of Deferreds and maybeDeferred have theirs in their own tests; tests/mistakes has the
+// other mistakes, and how long the compilers are about them.)
 
 #include "defer/compiler.h"
 #include "defer/defer_testing.h"
@@ -9,9 +9,6 @@
 using bine::Deferred;
 
 namespace {
-
-template <class P, class D>
-concept CanAwait = requires(P promise, D deferred) { promise.await_transform(std::forward<D>(deferred)); };
 
 const QByteArray head = "#include \"bine/defer/deferred.h\"\n";
 
@@ -28,29 +25,26 @@ private slots:
         QCOMPARE(saidOf(head + "bine::Deferred<int> f(bine::Deferred<int> d) { co_return co_await d; }"), QString());
         const QString said = saidOf(head + "bine::Deferred<void> f() { co_await 5; }");
         QVERIFY(said.startsWith("rejected"));
-        QVERIFY(said.contains("a coroutine that returns a Deferred can only await a Deferred"));
+        QVERIFY(said.contains("a coroutine that returns a Deferred awaits only Deferreds"));
     }
     void d092_aCapturingTemporaryMustBeNamedFirstWhereTheCompilerIsWrong() {
-        using Promise = bine::detail::Promise<int>;
-        static_assert(CanAwait<Promise, Deferred<int>>);
-        static_assert(CanAwait<Promise, Deferred<int>&>);
-        static_assert(CanAwait<Promise, bine::NamedDeferred<int>&>);
-        static_assert(!CanAwait<Promise, bine::NamedDeferred<int>>);
         const auto capturing = [text = std::string("x")](int) { return text.size(); };
         const auto trivial = [](int value) { return value; };
         using WithCapture = decltype(bine::succeed(1).addCallback(capturing));
         using WithoutCapture = decltype(bine::succeed(1).addCallback(trivial));
         static_assert(std::is_same_v<WithoutCapture, Deferred<int>>);
         static_assert(std::is_same_v<WithCapture, bine::NamedDeferred<std::size_t>> == bine::detail::kNameItFirst);
-        QVERIFY(true);
+        QCOMPARE(saidOf(head + "bine::Deferred<> f(bine::NamedDeferred<int> d) { co_await d; }"), QString());
+        const QString said = saidOf(head + "bine::Deferred<> f(bine::NamedDeferred<int> d) { co_await std::move(d); }");
+        QVERIFY(said.contains("give the Deferred a name"));
     }
     void d014_changingTheTypeOfAnLvalueDoesNotCompile() {
         const QString said = saidOf(head + "void f(bine::Deferred<int>& d) { d.addCallback([](int) { return 1.5; }); }");
-        QVERIFY(said.contains("on an lvalue a callback must return the type that the Deferred carries"));
+        QVERIFY(said.contains("on a Deferred with a name, the callback returns the type that the Deferred carries"));
     }
     void d014_anErrbackThatReturnsADeferredOfAnotherTypeDoesNotCompile() {
         const QString said = saidOf(head + "void f(bine::Deferred<double>& d) { d.addErrback([](bine::Failure) { return bine::succeed(1); }); }");
-        QVERIFY(said.contains("an errback must lead back to the type that the Deferred carries"));
+        QVERIFY(said.contains("this errback returns another type than the Deferred carries here"));
     }
 };
 

@@ -258,7 +258,7 @@ private slots:
         const QByteArray head = "#include \"bine/defer/gather_results.h\"\nint main() { auto a = bine::succeed(1); auto b = bine::succeed(2.5); ";
         QCOMPARE(saidOf(head + "bine::gatherResults(std::tie(a, b)); bine::gatherResults(std::move(a), std::move(b)); }"), QString());
         const QString said = saidOf(head + "bine::gatherResults(a, b); }");
-        QVERIFY2(said.contains("std::tie(a, b) watches them"), qPrintable(said));
+        QVERIFY2(said.contains("watch them with std::tie(a, b)"), qPrintable(said));
     }
     void whatWasMadeWithATemporaryCallableHasANameFirst() {
         using Named = bine::NamedDeferred<int>;

@@ -215,7 +215,7 @@ private slots:
         QCOMPARE(scene.waiting(), 1);
         end(connecting); // while the retry waits
         QCOMPARE(scene.waiting(), 0);
-        QVERIFY_THROWS_EXCEPTION(NotConnectingError, connecting.stopConnecting());
+        connecting.stopConnecting(); // there is nothing left to stop
         if (way == 0)
             return;
         connecting.reconnect();

@@ -7,11 +7,25 @@
 #include <thread>
 
 #include "bine/defer/deferred.h"
+#include "bine/net/factory.h"
+#include "bine/net/memory_transport.h"
+#include "bine/net/protocol.h"
 #include "bine/qtreactor/qt_owner.h"
 #include "bine/qtreactor/qt_reactor.h"
 #include "bine/reactors/manual_clock.h"
 
 using namespace std::chrono_literals;
+
+namespace {
+
+/// A connection with signals and slots.
+class QtProtocol final : public QObject, public bine::Protocol {};
+class QtFactory final : public QObject, public bine::Factory {
+    std::shared_ptr<bine::Protocol> buildProtocol(const bine::Address&) override { return nullptr; }
+};
+class QtScope final : public QObject, public bine::Scope {};
+
+} // namespace
 
 class QtOwnerTest : public QObject {
     Q_OBJECT
@@ -40,6 +54,34 @@ private slots:
         clock.advance(2s);
         QCOMPARE(calls, 1);
         QVERIFY(clock.getDelayedCalls().empty());
+    }
+
+    void aQObjectThatIsAProtocolOwnsUntilItsConnectionEnds() {
+        bine::Resolver<> answer;
+        auto protocol = std::make_shared<QtProtocol>();
+        auto transport = std::make_shared<bine::MemoryTransport>();
+        protocol->makeConnection(transport);
+        int calls = 0;
+        answer.deferred().ownedBy(protocol.get()).addCallback([&] { ++calls; });
+        transport->loseConnection();
+        transport->finish();
+        answer.callback(); // the object lives still
+        QCOMPARE(calls, 0);
+    }
+
+    void aQObjectThatIsAFactoryOrAScopeOwnsUntilThatEnds() {
+        bine::Resolver<> first, second;
+        int calls = 0;
+        {
+            const auto factory = std::make_shared<QtFactory>();
+            QtScope scope;
+            first.deferred().ownedBy(*factory).addCallback([&] { ++calls; });
+            second.deferred().ownedBy(scope).addCallback([&] { ++calls; });
+            scope.cancel();
+            second.callback();
+        }
+        first.callback();
+        QCOMPARE(calls, 0);
     }
 
     void r268_theOwnerDiesInACallback() {

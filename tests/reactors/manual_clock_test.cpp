@@ -137,19 +137,28 @@ private slots:
         call.cancel();
         QCOMPARE(held.use_count(), 1l);
         QVERIFY(!call.active());
-        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCancelled, call.cancel());
+        call.cancel();
         QVERIFY_THROWS_EXCEPTION(bine::AlreadyCancelled, call.reset(1s));
     }
 
-    void aCallThatRanCannotBeCancelled() {
+    void cancellingAnEmptyHandleDoesNothing() {
+        bine::DelayedCall call;
+        call.cancel();
+        QVERIFY(!call);
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalled, call.reset(1s));
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalled, call.delay(1s));
+    }
+
+    void cancellingACallThatRanDoesNothing() {
         bine::ManualClock clock;
         bool activeInside = true;
         bine::DelayedCall call;
         call = clock.callLater(1s, [&] {
             activeInside = call.active();
-            QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalled, call.cancel());
+            call.cancel();
         });
         clock.advance(1s);
+        call.cancel();
         QVERIFY(!activeInside);
         QVERIFY_THROWS_EXCEPTION(bine::AlreadyCalled, call.delay(1s));
     }
@@ -161,7 +170,8 @@ private slots:
         clock.reset();
         QCOMPARE(held.use_count(), 1l);
         QVERIFY(!call.active());
-        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCancelled, call.cancel());
+        call.cancel();
+        QVERIFY_THROWS_EXCEPTION(bine::AlreadyCancelled, call.reset(1s));
     }
 
     void anOwnedCallIsCancelledWithItsOwner() {
