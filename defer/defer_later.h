@@ -19,7 +19,7 @@ namespace bine::inline v0 {
 
 /// Fires with nothing, `delay` from now. Cancelling it takes the timer out. Throws std::invalid_argument for a negative delay; fails with AbandonedError if
 /// the clock dies before.
-inline Deferred<> deferLater(Clock& clock, Delay delay) {
+[[nodiscard]] inline Deferred<> deferLater(Clock& clock, Delay delay) {
     if (delay.value() < Duration::zero()) throw std::invalid_argument("deferLater: the delay is negative");
     const auto call = std::make_shared<DelayedCall>();
     Resolver<> due([call] { call->cancel(); });

@@ -76,12 +76,12 @@ private:
 /// Throws std::logic_error if a member was moved away, or its result taken; and if consumeErrors() would leave a watched member without a value, T having no
 /// default constructor.
 template <class T>
-Deferred<std::vector<Result<T>>> deferredList(std::vector<Deferred<T>>&& members, DeferredListOptions options = {},
+[[nodiscard]] Deferred<std::vector<Result<T>>> deferredList(std::vector<Deferred<T>>&& members, DeferredListOptions options = {},
                                               std::source_location where = std::source_location::current()) {
     return detail::gather<detail::ListGathering<T>>(std::move(members), options.rules(), where);
 }
 template <class T, std::size_t size>
-Deferred<std::vector<Result<T>>> deferredList(std::span<Deferred<T>, size> members, DeferredListOptions options = {},
+[[nodiscard]] Deferred<std::vector<Result<T>>> deferredList(std::span<Deferred<T>, size> members, DeferredListOptions options = {},
                                               std::source_location where = std::source_location::current()) {
     return detail::gather<detail::ListGathering<T>>(std::span<Deferred<T>>(members), options.rules(), where);
 }
@@ -95,12 +95,12 @@ detail::Refused deferredList(std::vector<Deferred<T>>&, Options&&...) {
 /// Fires with the value and the index of the first success; if there is none, or no member, fails with FailureGroup. The others are left alone; race()
 /// cancels them. With fireOnOneErrback() the first result decides, whichever it is. All else as in deferredList().
 template <class T>
-Deferred<FirstSuccess<T>> fireOnOneCallback(std::vector<Deferred<T>>&& members, DeferredListOptions options = {},
+[[nodiscard]] Deferred<FirstSuccess<T>> fireOnOneCallback(std::vector<Deferred<T>>&& members, DeferredListOptions options = {},
                                             std::source_location where = std::source_location::current()) {
     return detail::gather<detail::FirstGathering<T>>(std::move(members), options.rules().untilOneCallback(), where);
 }
 template <class T, std::size_t size>
-Deferred<FirstSuccess<T>> fireOnOneCallback(std::span<Deferred<T>, size> members, DeferredListOptions options = {},
+[[nodiscard]] Deferred<FirstSuccess<T>> fireOnOneCallback(std::span<Deferred<T>, size> members, DeferredListOptions options = {},
                                             std::source_location where = std::source_location::current()) {
     return detail::gather<detail::FirstGathering<T>>(std::span<Deferred<T>>(members), options.rules().untilOneCallback(), where);
 }

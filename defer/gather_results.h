@@ -139,12 +139,12 @@ GatheredTuple<D...> gatherTuple(Gathering::Rules rules, std::source_location whe
 /// Fires with the values of all members, in the order they were given, when the last of them has come; at once if they all have, or if there are none. The
 /// first failure fails it with FirstError, and the other members go on. cancel() is passed on to all that are out. All else as in deferredList().
 template <class T>
-Deferred<detail::Values<T>> gatherResults(std::vector<Deferred<T>>&& members, GatherResultsOptions options = {},
+[[nodiscard]] Deferred<detail::Values<T>> gatherResults(std::vector<Deferred<T>>&& members, GatherResultsOptions options = {},
                                           std::source_location where = std::source_location::current()) {
     return detail::gather<detail::ValuesGathering<T>>(std::move(members), options.rules(), where);
 }
 template <class T, std::size_t size>
-Deferred<detail::Values<T>> gatherResults(std::span<Deferred<T>, size> members, GatherResultsOptions options = {},
+[[nodiscard]] Deferred<detail::Values<T>> gatherResults(std::span<Deferred<T>, size> members, GatherResultsOptions options = {},
                                           std::source_location where = std::source_location::current()) {
     return detail::gather<detail::ValuesGathering<T>>(std::span<Deferred<T>>(members), options.rules(), where);
 }
@@ -158,13 +158,13 @@ detail::Refused gatherResults(std::vector<Deferred<T>>&, Options&&...) {
 /// The same of differing types: a tuple of values; nothing, if no member has one. A tuple of references (std::tie) watches, one of Deferreds hands over.
 template <class... D>
     requires(detail::IsDeferred<std::remove_cvref_t<D>>::value && ...)
-detail::GatheredTuple<D...> gatherResults(std::tuple<D...> members, GatherResultsOptions options = {},
+[[nodiscard]] detail::GatheredTuple<D...> gatherResults(std::tuple<D...> members, GatherResultsOptions options = {},
                                           std::source_location where = std::source_location::current()) {
     return std::apply([&](auto&... each) { return detail::gatherTuple<D...>(options.rules(), where, std::forward<D>(each)...); }, members);
 }
 template <class... D>
     requires(sizeof...(D) != 0 && (detail::IsDeferred<std::remove_cvref_t<D>>::value && ...))
-auto gatherResults(D&&... members) {
+[[nodiscard]] auto gatherResults(D&&... members) {
     constexpr bool temporaries = (!std::is_lvalue_reference_v<D> && ...);
     static_assert(temporaries, "gatherResults: hand each Deferred over with std::move(d), or watch them with std::tie(a, b)");
     if constexpr (temporaries)

@@ -22,7 +22,7 @@ namespace bine::inline v0 {
 ///
 /// cancel() cancels all members. If one of them then has a value, that wins; else FailureGroup has their CancelledErrors.
 template <class T>
-Deferred<FirstSuccess<T>> race(std::vector<Deferred<T>>&& members, std::source_location where = std::source_location::current()) {
+[[nodiscard]] Deferred<FirstSuccess<T>> race(std::vector<Deferred<T>>&& members, std::source_location where = std::source_location::current()) {
     detail::Gathering::Rules rules;
     rules.fireOnOneCallback = rules.cancelOthers = rules.consumeErrors = true;
     return detail::gather<detail::FirstGathering<T>>(std::move(members), rules, where);

@@ -49,6 +49,25 @@ static void bothSides(Dice& dice) {
     });
 }
 
+static void ends(Dice& dice) {
+    dice.roll().ignoreFailures();                                          // drops value and failure
+    dice.roll().logFailures("Cannot roll the dice");                       // logs a failure as an error, with this place
+}
+
+class Question {
+public:
+    bine::Deferred<int> ask() {
+        answer_ = bine::Resolver<int>();                               // a new one; an older question is abandoned
+        return answer_.deferred();
+    }
+    void answer(int value) {
+        if (answer_) std::exchange(answer_, nullptr).callback(value);
+    }
+
+private:
+    bine::Resolver<int> answer_ = nullptr;                             // empty
+};
+
 // A search that knows how to stop.
 class Search {
 public:
@@ -61,7 +80,7 @@ public:
     int stopped() const { return stopped_; }
 
 private:
-    bine::Resolver<int> resolver_;
+    bine::Resolver<int> resolver_ = nullptr;
     int stopped_ = 0;
 };
 
@@ -99,10 +118,14 @@ int main() {
     Dice dice;
     chains(dice);
     bothSides(dice);
+    ends(dice);
     pausing(dice);
     looking(dice);
     cancelling(reactor);
     dice.settle(5);
+    Question question;
+    question.ask().addCallback([](int value) { std::printf("%d\n", value); });
+    question.answer(42);
     reactor.callLater(0s, [&] { reactor.stop(); });
     reactor.run();
 }

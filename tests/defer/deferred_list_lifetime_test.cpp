@@ -37,7 +37,7 @@ private slots:
         Members<int> m(2);
         auto held = std::make_shared<int>(1);
         m.deferreds[0].addCallback([held](int value) { return value; });
-        bine::deferredList(m.handedOver());
+        static_cast<void>(bine::deferredList(m.handedOver()));
         QCOMPARE(held.use_count(), 2L);
         m.resolvers[0].callback(1);
         QCOMPARE(held.use_count(), 1L);
@@ -324,7 +324,7 @@ private slots:
         int calls = 0;
         m.deferreds[0].addCallback([&](int value) { return ++calls, value; });
         { const Deferred<int> moved = std::move(m.deferreds[1]); }
-        QVERIFY_THROWS_EXCEPTION(std::logic_error, bine::deferredList(m.handedOver()));
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, static_cast<void>(bine::deferredList(m.handedOver())));
         m.resolvers[0].callback(1);
         QCOMPARE(calls, 1);
     }

@@ -267,7 +267,7 @@ private slots:
             explicit NoDefault(int) {}
         };
         Members<NoDefault> m(1);
-        QVERIFY_THROWS_EXCEPTION(std::logic_error, bine::deferredList(m.watched(), DeferredListOptions().consumeErrors()));
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, static_cast<void>(bine::deferredList(m.watched(), DeferredListOptions().consumeErrors())));
         QVERIFY(!m.deferreds[0].called());
         const Outcome list(bine::deferredList(m.handedOver(), DeferredListOptions().consumeErrors()));
         m.resolvers[0].errback(oops());

@@ -163,7 +163,7 @@ private slots:
         {
             Members<int> m(2);
             made = std::source_location::current().line() + 1;
-            bine::gatherResults(m.handedOver());
+            static_cast<void>(bine::gatherResults(m.handedOver()));
             m.resolvers[1].errback(oops("what went wrong"));
             m.resolvers[0].callback(1);
         }

@@ -143,7 +143,7 @@ private slots:
         m.add(Resolver<int>([&] { ++cancelled; })).add(Resolver<int>()).add(Resolver<int>());
         m.resolvers[1].callback(1);
         { const Deferred<int> moved = std::move(m.deferreds[2]); }
-        QVERIFY_THROWS_EXCEPTION(std::logic_error, bine::race(m.handedOver()));
+        QVERIFY_THROWS_EXCEPTION(std::logic_error, static_cast<void>(bine::race(m.handedOver())));
         QCOMPARE(cancelled, 0);
         m.resolvers[0].callback(0);
         m.resolvers.pop_back();
@@ -230,13 +230,13 @@ private slots:
 
     void d077_aRaceWhoseHandleIsDroppedCancelsTheRestStill() {
         Members<int> m(2);
-        bine::race(m.handedOver());
+        static_cast<void>(bine::race(m.handedOver()));
         m.resolvers[0].callback(1);
         QVERIFY(m.resolvers[1].called());
     }
     void d048_aFailedRaceThatNobodyHearsOfIsReported() {
         Members<int> m(2);
-        bine::race(m.handedOver());
+        static_cast<void>(bine::race(m.handedOver()));
         m.resolvers[0].errback(oops());
         m.resolvers[1].errback(oops());
         QCOMPARE(log_.recorder().flushErrors<FailureGroup>().size(), std::size_t(1));
