@@ -328,10 +328,10 @@ std::string InvalidAddressError::userMessage() const {
 
 UnsupportedAddressFamily::~UnsupportedAddressFamily() = default;
 
-CannotListenError::CannotListenError(std::string interface, int port, int osError)
-    : Error("listening on " + (interface.empty() ? std::string("any address") : shown(interface)) + " port " +
+CannotListenError::CannotListenError(std::string host, int port, int osError)
+    : Error("listening on " + (host.empty() ? std::string("any address") : shown(host)) + " port " +
             std::to_string(port) + ": " + detail::systemErrorText(osError)),
-      interface_(std::move(interface)),
+      host_(std::move(host)),
       port_(port),
       osError_(osError) {}
 CannotListenError::~CannotListenError() = default;
@@ -343,7 +343,7 @@ std::string CannotListenError::userMessage() const {
     case EACCES:
         return port + " may not be opened by this user; ports from 1024 up may.";
     case EADDRNOTAVAIL:
-        return "This computer does not have the address " + shown(interface_) + ".";
+        return "This computer does not have the address " + shown(host_) + ".";
     default:
         return port + " could not be opened.";
     }

@@ -211,9 +211,9 @@ public:
 /// A port could not be opened. Thrown by the call that listens.
 class BINE_EXPORT CannotListenError : public Error {
 public:
-    CannotListenError(std::string interface, int port, int osError);
+    CannotListenError(std::string host, int port, int osError);
     ~CannotListenError() override;
-    const std::string& interface() const noexcept { return interface_; }
+    const std::string& host() const noexcept { return host_; }
     int port() const noexcept { return port_; }
     int osError() const noexcept { return osError_; }
     std::string userMessage() const override;
@@ -221,7 +221,7 @@ public:
     std::string phase() const override;
 
 private:
-    std::string interface_;
+    std::string host_;
     int port_;
     int osError_;
 };

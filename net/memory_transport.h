@@ -89,7 +89,7 @@ public:
     Address getHost() const override { return host_; }
 
 protected:
-    void* capability(std::type_index interface) override;
+    void* capability(std::type_index type) override;
     void assertThread(const char* call) const override;
     void handlersReturned() override { pump(); }
     void closeFinished() override;

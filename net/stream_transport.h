@@ -83,7 +83,7 @@ protected:
     void closeFinished() override;
     Clock* clockOrNull() const noexcept override;
     std::size_t unsent() const noexcept override;
-    void* capability(std::type_index interface) override;
+    void* capability(std::type_index type) override;
     void handlersReturned() override;
     void producerGone() override;
     void aroundHandler(void (*call)(void*), void* object) override;

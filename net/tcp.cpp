@@ -79,7 +79,7 @@ void ConnectorState::begin(const std::shared_ptr<Room>& room) {
     state_ = Connector::State::connecting;
     attempt_ = std::make_shared<ConnectAttempt>(room, destination_, streamOptions(options_));
     try {
-        attempt_->start(options_.timeout())
+        attempt_->start(options_.connectTimeout())
             .addCallbacks(
                 [self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
                 [self](const Failure& reason) { self->failed(reason); });
@@ -323,7 +323,7 @@ Deferred<std::shared_ptr<Protocol>> OneConnection::start() {
     });
     auto result = answer_->deferred();
     attempt_ = std::make_shared<ConnectAttempt>(room_.lock(), destination_, streamOptions(options_));
-    attempt_->start(options_.timeout())
+    attempt_->start(options_.connectTimeout())
         .addCallbacks([self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
                       [self](const Failure& reason) { self->failed(reason); });
     return result;
@@ -505,10 +505,10 @@ void PortState::accepted(const std::shared_ptr<Transport>& given) {
 
 // --- The handles
 
-TCPClientOptions& TCPClientOptions::timeout(Delay timeout) {
-    if (timeout.value() < Duration::zero())
-        throw std::invalid_argument("TCPClientOptions: the timeout is negative");
-    timeout_ = timeout.value();
+TCPClientOptions& TCPClientOptions::connectTimeout(Delay time) {
+    if (time.value() < Duration::zero())
+        throw std::invalid_argument("TCPClientOptions: connectTimeout must not be negative");
+    timeout_ = time.value();
     return *this;
 }
 
@@ -631,10 +631,10 @@ Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
 
 ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> factory,
                         const TCPServerOptions& options) {
-    assertThread(reactor, "listenTCP()", options.interface(), port);
+    assertThread(reactor, "listenTCP()", options.listenOn(), port);
     if (!factory)
         throw std::invalid_argument("listenTCP: there is no factory");
-    Address address = Address::of(options.interface().empty() ? "0.0.0.0" : options.interface(), port);
+    Address address = Address::of(options.listenOn().empty() ? "0.0.0.0" : options.listenOn(), port);
     auto state = std::make_shared<detail::PortState>(detail::Room::of(reactor), std::move(address),
                                                      options.backlog(), std::move(factory));
     state->start();

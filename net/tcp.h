@@ -51,7 +51,7 @@ class BINE_EXPORT TCPClientOptions {
 public:
     TCPClientOptions() {}
     /// For the whole attempt, name resolution included: 30 s unless set.
-    TCPClientOptions& timeout(Delay timeout);
+    TCPClientOptions& connectTimeout(Delay time);
     /// The local address to connect from; port 0: any.
     TCPClientOptions& bindAddress(std::string_view host, Port port = 0) {
         bindAddress_ = Address::of(host, port);
@@ -59,7 +59,7 @@ public:
     }
     /// How long Connector::disconnect() lets the connection send what waits: 10 s unless set.
     TCPClientOptions& closeTimeout(Delay timeout);
-    Duration timeout() const noexcept { return timeout_; }
+    Duration connectTimeout() const noexcept { return timeout_; }
     Duration closeTimeout() const noexcept { return closeTimeout_; }
     const std::optional<Address>& bindAddress() const noexcept { return bindAddress_; }
 
@@ -73,8 +73,8 @@ class BINE_EXPORT TCPServerOptions {
 public:
     TCPServerOptions() {}
     /// The address to listen on, a literal: "0.0.0.0" unless set; "::1" and the like make an IPv6 port.
-    TCPServerOptions& interface(std::string_view host) {
-        interface_ = host;
+    TCPServerOptions& listenOn(std::string_view host) {
+        host_ = host;
         return *this;
     }
     /// How many connections the kernel holds ready for accepting: 50 unless set.
@@ -82,11 +82,11 @@ public:
         backlog_ = connections;
         return *this;
     }
-    const std::string& interface() const noexcept { return interface_; }
+    const std::string& listenOn() const noexcept { return host_; }
     int backlog() const noexcept { return backlog_; }
 
 private:
-    std::string interface_ = "0.0.0.0";
+    std::string host_ = "0.0.0.0";
     int backlog_ = 50;
 };
 

@@ -180,7 +180,7 @@ protected:
     virtual void writeOwned(std::string&& data);
     /// A protocol was attached: begin to read. Comes before connectionMade(). Runs no user code.
     virtual void protocolAttached() {}
-    virtual void* capability(std::type_index interface);
+    virtual void* capability(std::type_index type);
 
     /// Calls the protocol's dataReceived(). An exception from it becomes the reason of connectionLost() and
     /// aborts. Busy rule: a protocol whose handler is on the stack (it runs a dialog) hears nothing; stop

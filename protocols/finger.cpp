@@ -19,17 +19,17 @@ std::string inBytes(std::size_t bytes) {
 
 }  // namespace
 
-FingerOptions& FingerOptions::timeout(Delay timeout) {
-    const Duration duration = timeout.value();
-    if (duration <= Duration::zero()) throw std::invalid_argument("FingerOptions::timeout: a deadline is positive");
-    timeout_ = duration;
+FingerOptions& FingerOptions::timeLimit(Delay time) {
+    const Duration duration = time.value();
+    if (duration <= Duration::zero()) throw std::invalid_argument("FingerOptions::timeLimit must be positive");
+    timeLimit_ = duration;
     return *this;
 }
 
 Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options) {
     const FingerQuery asked = FingerQuery::parse(query, options.port());
     const auto client = std::make_shared<FingerClient>(reactor, asked, options);
-    auto asking = ask(reactor, asked.host(), asked.port(), client, TCPClientOptions().timeout(options.timeout()));
+    auto asking = ask(reactor, asked.host(), asked.port(), client, TCPClientOptions().connectTimeout(options.timeLimit()));
     co_return co_await std::move(asking);
 }
 
@@ -47,7 +47,7 @@ FingerClient::FingerClient(Clock& clock, FingerQuery query, FingerOptions option
 FingerClient::~FingerClient() = default;
 
 void FingerClient::connectionMade() {
-    const auto left = (std::max)(options_.timeout() - (clock_.now() - started_), Duration::zero());
+    const auto left = (std::max)(options_.timeLimit() - (clock_.now() - started_), Duration::zero());
     clock_.callLater(left, [this] { deadlinePassed(); }).ownedBy(*this);
     transport().write(query_.line());
 }
@@ -67,12 +67,12 @@ void FingerClient::connectionLost(const Failure& reason) {
 
 void FingerClient::deadlinePassed() {
     if (!received_.empty()) {
-        cutShort("The rest of the answer did not come within " + detail::durationText(options_.timeout()) + ".");
+        cutShort("The rest of the answer did not come within " + detail::durationText(options_.timeLimit()) + ".");
         return;
     }
     const auto self = shared_from_this();
     transport().abortConnection();
-    answer_.errback(TimeoutError(detail::escaped(query_.host(), 300) + " did not answer within " + detail::durationText(options_.timeout()), options_.timeout()));
+    answer_.errback(TimeoutError(detail::escaped(query_.host(), 300) + " did not answer within " + detail::durationText(options_.timeLimit()), options_.timeLimit()));
 }
 
 void FingerClient::cutShort(std::string notice) {

@@ -33,19 +33,19 @@ public:
         return *this;
     }
     /// For the whole question, name resolution included: 30 s unless set. Throws std::invalid_argument unless positive.
-    FingerOptions& timeout(Delay timeout);
+    FingerOptions& timeLimit(Delay time);
     /// The answer is cut after so many bytes, as received and as text: 64 KiB unless set.
     FingerOptions& maximum(std::size_t bytes) {
         maximum_ = bytes;
         return *this;
     }
     Port port() const noexcept { return port_; }
-    Duration timeout() const noexcept { return timeout_; }
+    Duration timeLimit() const noexcept { return timeLimit_; }
     std::size_t maximum() const noexcept { return maximum_; }
 
 private:
     Port port_ = FingerQuery::defaultPort;
-    Duration timeout_ = std::chrono::seconds(30);
+    Duration timeLimit_ = std::chrono::seconds(30);
     std::size_t maximum_ = 64 * 1024;
 };
 

@@ -60,10 +60,10 @@ FingerFactory::Lookup inDictionary(std::map<std::string, std::string> users) {
 
 }  // namespace
 
-FingerServerOptions& FingerServerOptions::timeout(Delay timeout) {
-    const Duration duration = timeout.value();
-    if (duration <= Duration::zero()) throw std::invalid_argument("FingerServerOptions::timeout: a deadline is positive");
-    timeout_ = duration;
+FingerServerOptions& FingerServerOptions::timeLimit(Delay time) {
+    const Duration duration = time.value();
+    if (duration <= Duration::zero()) throw std::invalid_argument("FingerServerOptions::timeLimit must be positive");
+    timeLimit_ = duration;
     return *this;
 }
 
@@ -81,12 +81,12 @@ public:
     }
 
     void connectionMade() override {
-        deadline_ = factory_->clock_.callLater(factory_->options_.timeout(), [this] { transport().abortConnection(); });
+        deadline_ = factory_->clock_.callLater(factory_->options_.timeLimit(), [this] { transport().abortConnection(); });
         deadline_.ownedBy(*this);
     }
     void lineReceived(std::string_view line) override {
         if (std::exchange(asked_, true)) return;
-        if (deadline_.active()) deadline_.reset(factory_->options_.timeout());
+        if (deadline_.active()) deadline_.reset(factory_->options_.timeLimit());
         if (line.ends_with('\r')) line.remove_suffix(1);
         try {
             const FingerQuery query = FingerQuery::parseLine(line);
@@ -106,7 +106,7 @@ public:
 private:
     void lookUp(const FingerQuery& query) {
         // Many clients end their writing behind the query: the answer is owed all the same, within our own deadline.
-        transport().halfClosedTimeout(factory_->options_.timeout());
+        transport().halfClosedTimeout(factory_->options_.timeLimit());
         answer_ = transport().holdOpen();
         lookup(query)
             .ownedBy(*this)

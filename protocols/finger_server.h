@@ -3,7 +3,7 @@
 //
 //     bine::listenTCP(reactor, 7979, std::make_shared<bine::FingerFactory>(reactor, users));
 //
-// Reactor's thread. Bounded: a query is one line of at most 512 bytes, a connection gets `timeout` for its query and as much again for the answer, and no more than
+// Reactor's thread. Bounded: a query is one line of at most 512 bytes, a connection gets `timeLimit` for its query and as much again for the answer, and no more than
 // `maximumConnections` are served at once, `maximumConnectionsPerPeer` of them for one peer. Queries for other hosts are refused (RFC 1288, section 3.2.1). Queries that reach a lookup hold
 // no control characters and are valid UTF-8; whether they make a good file name or command line is for the lookup to judge.
 
@@ -25,7 +25,7 @@ class BINE_EXPORT FingerServerOptions {
 public:
     FingerServerOptions() {}
     /// For the query to come, and again for the answer to be found and sent: 60 s unless set. Throws std::invalid_argument unless positive.
-    FingerServerOptions& timeout(Delay timeout);
+    FingerServerOptions& timeLimit(Delay time);
     /// Connections above this are closed at once: 1000 unless set.
     FingerServerOptions& maximumConnections(std::size_t connections) {
         maximumConnections_ = connections;
@@ -37,12 +37,12 @@ public:
         maximumConnectionsPerPeer_ = connections;
         return *this;
     }
-    Duration timeout() const noexcept { return timeout_; }
+    Duration timeLimit() const noexcept { return timeLimit_; }
     std::size_t maximumConnections() const noexcept { return maximumConnections_; }
     std::size_t maximumConnectionsPerPeer() const noexcept { return maximumConnectionsPerPeer_; }
 
 private:
-    Duration timeout_ = std::chrono::seconds(60);
+    Duration timeLimit_ = std::chrono::seconds(60);
     std::size_t maximumConnections_ = 1000;
     std::size_t maximumConnectionsPerPeer_ = 50;
 };

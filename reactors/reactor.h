@@ -191,8 +191,8 @@ protected:
     virtual SystemEventTrigger addTrigger(Phase phase, std::string_view event, TriggerFunction f, std::source_location where) = 0;
     virtual void whenRunning(Function<void()> f) = 0;
     virtual void postFromThread(Function<void()> f) = 0;
-    virtual std::shared_ptr<void> findService(std::type_index interface) const = 0;
-    virtual void storeService(std::type_index interface, std::shared_ptr<void> service) = 0;
+    virtual std::shared_ptr<void> findService(std::type_index type) const = 0;
+    virtual void storeService(std::type_index type, std::shared_ptr<void> service) = 0;
 
 private:
     void runInThread(Function<void()> f, std::source_location where);

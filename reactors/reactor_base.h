@@ -106,8 +106,8 @@ protected:
     SystemEventTrigger addTrigger(Phase phase, std::string_view event, TriggerFunction f, std::source_location where) override;
     void whenRunning(Function<void()> f) override;
     void postFromThread(Function<void()> f) override;
-    std::shared_ptr<void> findService(std::type_index interface) const override;
-    void storeService(std::type_index interface, std::shared_ptr<void> service) override;
+    std::shared_ptr<void> findService(std::type_index type) const override;
+    void storeService(std::type_index type, std::shared_ptr<void> service) override;
 
     detail::ReactorCore* core_;
 

@@ -48,6 +48,6 @@ inline void serve(bine::Reactor& reactor) {
                    : options.mode == ModeSink ? bine::Factory::forProtocol<Sink>()
                                               : bine::Factory::forProtocol<Answers>();
     factory->noisy = false;
-    const auto port = bine::listenTCP(reactor, 0, factory, bine::TCPServerOptions().interface("127.0.0.1").backlog(1024));
+    const auto port = bine::listenTCP(reactor, 0, factory, bine::TCPServerOptions().listenOn("127.0.0.1").backlog(1024));
     announcePort(port.getHost().port());
 }

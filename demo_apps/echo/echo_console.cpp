@@ -15,7 +15,7 @@ int main(int argc, char** argv) {
             std::cout << count.connections << " connections, " << inUnits(count.bytes) << " echoed" << std::endl;
         });
         const auto port = bine::listenTCP(reactor, options.port(8000), factory,
-                                          bine::TCPServerOptions().interface(options.value("--interface", "127.0.0.1")));
+                                          bine::TCPServerOptions().listenOn(options.value("--interface", "127.0.0.1")));
         std::cout << "Echo listens on " << port.getHost().text() << std::endl;
         reactor.run();
     } catch (const bine::Error& e) {

@@ -103,7 +103,7 @@ int main(int argc, char** argv) {
         bine::GlibReactor reactor;
         auto factory = std::make_shared<EchoFactory>(reactor, [&](const EchoCount& count) { window.show(count); });
         const auto port = bine::listenTCP(reactor, options.port(8002), factory,
-                                          bine::TCPServerOptions().interface(options.value("--interface", "127.0.0.1")));
+                                          bine::TCPServerOptions().listenOn(options.value("--interface", "127.0.0.1")));
         port.ownedBy(G_OBJECT(window.window()));
         window.setAddress(port.getHost().text());
         gtk_window_present(window.window());

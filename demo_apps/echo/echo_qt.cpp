@@ -69,7 +69,7 @@ int main(int argc, char** argv) {
         bine::QtReactor reactor;
         auto factory = std::make_shared<EchoFactory>(reactor, [&](const EchoCount& count) { window.show(count); });
         const auto port = bine::listenTCP(reactor, options.port(8001), factory,
-                                          bine::TCPServerOptions().interface(options.value("--interface", "127.0.0.1")));
+                                          bine::TCPServerOptions().listenOn(options.value("--interface", "127.0.0.1")));
         port.ownedBy(&window);
         window.setAddress(port.getHost().text());
         window.show();

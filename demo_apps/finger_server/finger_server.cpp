@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
         bine::EpollReactor reactor;
         const auto port = bine::listenTCP(reactor, options.port(7979),
                                           std::make_shared<bine::FingerFactory>(reactor, usersFrom(options)),
-                                          bine::TCPServerOptions().interface(options.value("--interface", "127.0.0.1")));
+                                          bine::TCPServerOptions().listenOn(options.value("--interface", "127.0.0.1")));
         std::cout << "Finger listens on " << port.getHost().text() << std::endl;
         reactor.run();
     } catch (const bine::Error& e) {

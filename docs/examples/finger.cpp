@@ -30,7 +30,7 @@ std::string planOf(const std::string& user) { return "No plan, " + user + "."; }
 
 int main() {
     bine::EpollReactor reactor;
-    const auto local = bine::TCPServerOptions().interface("127.0.0.1");
+    const auto local = bine::TCPServerOptions().listenOn("127.0.0.1");
 
     // [dictionary]
     std::map<std::string, std::string> users = {{"alice", "Gone climbing."}, {"bob", "No plan."}};

@@ -70,7 +70,7 @@ public:
 
 int main() {
     bine::EpollReactor reactor;
-    const auto local = bine::TCPServerOptions().interface("127.0.0.1");
+    const auto local = bine::TCPServerOptions().listenOn("127.0.0.1");
     bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Greeter>(), local);
     bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Upload>(), local);
     bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Oracle>(), local);

@@ -17,7 +17,7 @@ using nettest::turnUntil;
 namespace {
 
 const bine::TCPServerOptions& loopback() {
-    static const auto options = bine::TCPServerOptions().interface("127.0.0.1");
+    static const auto options = bine::TCPServerOptions().listenOn("127.0.0.1");
     return options;
 }
 

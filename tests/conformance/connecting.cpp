@@ -17,7 +17,7 @@ using nettest::Heard;
 namespace {
 
 const TCPServerOptions& loopback() {
-    static const auto options = TCPServerOptions().interface("127.0.0.1");
+    static const auto options = TCPServerOptions().listenOn("127.0.0.1");
     return options;
 }
 

@@ -132,7 +132,7 @@ class ConnectionEndTest : public kit::ReactorTest {
         auto port = listenTCP(reactor(), 0, Factory::make([next = protocol](const Address&) mutable {
                                   return std::exchange(next, nullptr);
                               }),
-                              TCPServerOptions().interface("127.0.0.1"));
+                              TCPServerOptions().listenOn("127.0.0.1"));
         auto peer = std::make_unique<Peer>(port.getHost().port());
         const bool made = peer->connected() && host().spinUntil([&] { return protocol->connected(); });
         bool closed = false;

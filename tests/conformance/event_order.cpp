@@ -112,7 +112,7 @@ private slots:
             const auto server = all[name + " server"] = half ? std::make_shared<HalfHeard>() : std::make_shared<Heard>();
             const auto client = all[name + " client"] = half ? std::make_shared<HalfHeard>() : std::make_shared<Heard>();
             ports.push_back(bine::listenTCP(reactor(), 0, bine::Factory::make([kept = std::weak_ptr(server)](const bine::Address&) { return kept.lock(); }),
-                                            bine::TCPServerOptions().interface("127.0.0.1")));
+                                            bine::TCPServerOptions().listenOn("127.0.0.1")));
             bine::connectProtocol(reactor(), "127.0.0.1", ports.back().getHost().port(), client);
             return std::pair(server, client);
         };

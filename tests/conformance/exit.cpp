@@ -117,7 +117,7 @@ private slots:
         const auto doAllOnce = [&] {
             bine::kit::ReactorHost host;
             const auto port = bine::listenTCP(host.reactor(), 0, bine::Factory::forProtocol<Verbose>(std::ref(told)),
-                                              bine::TCPServerOptions().interface("127.0.0.1"));
+                                              bine::TCPServerOptions().listenOn("127.0.0.1"));
             bine::connectTCP(host.reactor(), "127.0.0.1", port.getHost().port(), std::make_shared<Client>(told));
             bine::connectTCP(host.reactor(), "bine.invalid", 9, std::make_shared<Client>(told));
             QVERIFY(host.spinUntil([&] { return told.failed >= 1 && told.made == 1; }));
@@ -188,7 +188,7 @@ private slots:
                 bine::connectTCP(reactor(), "127.0.0.1", full.port(), std::make_shared<Client>(told));
             if (state & unread) {
                 port = bine::listenTCP(reactor(), 0, bine::Factory::make([&](const bine::Address&) { return std::make_shared<Deaf>(told); }),
-                                       bine::TCPServerOptions().interface("127.0.0.1"));
+                                       bine::TCPServerOptions().listenOn("127.0.0.1"));
                 bine::connectProtocol(reactor(), "127.0.0.1", port.getHost().port(), std::make_shared<Verbose>(told));
             }
             if (state & stuckWorker)

@@ -188,7 +188,7 @@ private slots:
                      if (!isRefused([&] { reactor.threadPool(); })) return 4;
                      if (!isRefused([&] { reactor.stop(); })) return 5;
                      if (!isRefused([&] {
-                             bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Talker>(), bine::TCPServerOptions().interface("127.0.0.1"));
+                             bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Talker>(), bine::TCPServerOptions().listenOn("127.0.0.1"));
                          }))
                          return 6;
                      auto* const epoll = dynamic_cast<bine::EpollReactor*>(&reactor);

@@ -108,7 +108,7 @@ private:
     static std::unique_ptr<Connections> connect(bine::kit::ReactorHost& host, int n) {
         auto there = std::make_unique<Connections>();
         there->port = bine::listenTCP(host.reactor(), 0, bine::Factory::forProtocol<Quiet>(std::ref(there->made)),
-                                      bine::TCPServerOptions().interface("127.0.0.1"));
+                                      bine::TCPServerOptions().listenOn("127.0.0.1"));
         for (int i = 0; i < n; ++i) {
             there->peers.dial(there->port.getHost().port());
             if (!host.spinUntil([&] { return there->made > i; }))

@@ -276,7 +276,7 @@ private slots:
         Owner owner;
         int built = 0;
         auto port = listenTCP(reactor(), 0, Factory::make([&](const Address&) { return ++built, std::make_shared<Heard>(); }),
-                              TCPServerOptions().interface("127.0.0.1"));
+                              TCPServerOptions().listenOn("127.0.0.1"));
         port.ownedBy(owner.get());
         auto client = std::make_shared<Heard>();
         connectProtocol(reactor(), "127.0.0.1", port.getHost().port(), client).addErrback([](const Failure&) {
@@ -291,7 +291,7 @@ private slots:
     }
 
     void r268_aConnectorsFactoryHearsNothingMore() {
-        auto server = listenTCP(reactor(), 0, Factory::forProtocol<nettest::Echo>(), TCPServerOptions().interface("127.0.0.1"));
+        auto server = listenTCP(reactor(), 0, Factory::forProtocol<nettest::Echo>(), TCPServerOptions().listenOn("127.0.0.1"));
         Owner owner;
         auto factory = std::make_shared<nettest::Client>();
         const auto protocol = std::make_shared<Heard>();
@@ -309,7 +309,7 @@ private slots:
     }
 
     void r268_anAttemptOfADeadOwnerFailsUnheard() {
-        auto server = listenTCP(reactor(), 0, Factory::forProtocol<nettest::Echo>(), TCPServerOptions().interface("127.0.0.1"));
+        auto server = listenTCP(reactor(), 0, Factory::forProtocol<nettest::Echo>(), TCPServerOptions().listenOn("127.0.0.1"));
         Owner owner;
         auto factory = std::make_shared<nettest::Client>();
         factory->build = [&](const Address&) { return std::make_shared<Heard>(); };

@@ -154,7 +154,7 @@ private slots:
     }
 
 private:
-    static bine::TCPServerOptions loopback() { return bine::TCPServerOptions().interface("127.0.0.1"); }
+    static bine::TCPServerOptions loopback() { return bine::TCPServerOptions().listenOn("127.0.0.1"); }
 };
 
 int main(int argc, char** argv) { return bine::kit::runTests<ServicesTest>(argc, argv); }

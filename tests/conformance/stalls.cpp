@@ -166,7 +166,7 @@ private slots:
                                             reactor().stop();
                                         });
                                     }),
-                                    bine::TCPServerOptions().interface("127.0.0.1"));
+                                    bine::TCPServerOptions().listenOn("127.0.0.1"));
         bine::connectProtocol(reactor(), "127.0.0.1", port.getHost().port(), std::make_shared<Slow>([] {}))
             .addCallback([](std::shared_ptr<Slow> client) { client->transport().write("x"); });
         run();

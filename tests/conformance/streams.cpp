@@ -171,7 +171,7 @@ private:
             ++connections_;
             return handler(std::move(stream));
         };
-        return listenTCP(reactor(), 0, streamFactory(std::move(counted)), TCPServerOptions().interface("127.0.0.1"))
+        return listenTCP(reactor(), 0, streamFactory(std::move(counted)), TCPServerOptions().listenOn("127.0.0.1"))
             .getHost()
             .port();
     }

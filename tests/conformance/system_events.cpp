@@ -450,7 +450,7 @@ private:
         made_ = 0;
         reactor().callWhenRunning([this, make] {
             const auto port = bine::listenTCP(reactor(), 0, bine::Factory::make(make),
-                                              bine::TCPServerOptions().interface("127.0.0.1"));
+                                              bine::TCPServerOptions().listenOn("127.0.0.1"));
             bine::connectTCP(reactor(), "127.0.0.1", port.getHost().port(), bine::ClientFactory::make(make));
         });
     }

@@ -157,7 +157,7 @@ private slots:
         rows({"connect", "stopConnecting", "disconnect", "state", "ownedBy", "stopListening", "startListening", "listening", "getHost"});
     }
     void r272_portsAndConnectors() {
-        auto port = listenTCP(reactor(), 0, Factory::forProtocol<Heard>(), TCPServerOptions().interface("127.0.0.1"));
+        auto port = listenTCP(reactor(), 0, Factory::forProtocol<Heard>(), TCPServerOptions().listenOn("127.0.0.1"));
         const Address host = port.getHost();
         auto factory = std::make_shared<nettest::Client>();
         auto connector = connectTCP(reactor(), "127.0.0.1", host.port(), factory);

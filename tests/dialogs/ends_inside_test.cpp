@@ -184,7 +184,7 @@ private slots:
         auto owner = std::make_unique<bine::Scope>();
         const auto loop = scene.host.nestedLoop();
         auto port = bine::listenTCP(scene.reactor(), 0, bine::Factory::forProtocol<Talker>(),
-                                    bine::TCPServerOptions().interface("127.0.0.1"));
+                                    bine::TCPServerOptions().listenOn("127.0.0.1"));
         port.ownedBy(*owner);
         auto alive = std::make_shared<int>(0);
         const std::weak_ptr<int> captured = alive;

@@ -285,7 +285,7 @@ private slots:
             host().runHost();
         }
         Scene scene(host());
-        auto port = bine::listenTCP(reactor(), 0, factory, bine::TCPServerOptions().interface("127.0.0.1"));
+        auto port = bine::listenTCP(reactor(), 0, factory, bine::TCPServerOptions().listenOn("127.0.0.1"));
         auto line = scene.line();
         line.talker->onData = [&](Talker&, std::string_view) { resolver.callback(7); };
         line.peer->send("x");

@@ -311,7 +311,7 @@ private slots:
                 polite = std::make_shared<Polite>();
                 polite->onMade = [&](Talker&) { reactor().stop(); };
                 port = bine::listenTCP(reactor(), 0, bine::Factory::make([&](const bine::Address&) { return polite; }),
-                                       bine::TCPServerOptions().interface("127.0.0.1"));
+                                       bine::TCPServerOptions().listenOn("127.0.0.1"));
                 peer = std::make_unique<RawPeer>(port.getHost().port());
             });
             run();

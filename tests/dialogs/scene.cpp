@@ -133,7 +133,7 @@ Scene::Scene(bine::kit::ReactorHost& host) : host(host), reactor_(host.reactor()
             expected_.erase(expected_.begin());
             return next;
         }),
-        bine::TCPServerOptions().interface("127.0.0.1").backlog(1000));
+        bine::TCPServerOptions().listenOn("127.0.0.1").backlog(1000));
 }
 
 Scene::~Scene() { host.destroyReactor(); }

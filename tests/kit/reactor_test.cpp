@@ -51,7 +51,7 @@ void ReactorTest::initTestCase() {
     host.reactor().callWhenRunning([&] {
         const auto nobody = Factory::make([](const Address&) { return std::shared_ptr<Protocol>(); });
         nobody->noisy = false;
-        listenTCP(host.reactor(), 0, nobody, TCPServerOptions().interface("127.0.0.1"));
+        listenTCP(host.reactor(), 0, nobody, TCPServerOptions().listenOn("127.0.0.1"));
         host.reactor().stop();
     });
     host.run();

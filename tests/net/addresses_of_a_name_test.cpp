@@ -74,7 +74,7 @@ class AddressesOfANameTest : public kit::ReactorTest {
         auto factory = std::make_shared<Client>();
         factory->onFailed = [this](Connector&) { reactor().stop(); };
         reactor().callWhenRunning(
-            [&] { connectTCP(reactor(), host, 80, factory, TCPClientOptions().timeout(time)); });
+            [&] { connectTCP(reactor(), host, 80, factory, TCPClientOptions().connectTimeout(time)); });
         run();
         return factory->failed.value_or(Failure(std::runtime_error("it did not fail")));
     }
@@ -91,7 +91,7 @@ private slots:
         };
         factory->onFailed = [this](Connector&) { reactor().stop(); };
         reactor().callWhenRunning(
-            [&] { connectTCP(reactor(), "a.name", 80, factory, TCPClientOptions().timeout(200ms)); });
+            [&] { connectTCP(reactor(), "a.name", 80, factory, TCPClientOptions().connectTimeout(200ms)); });
         run();
         QVERIFY(!factory->failed);
         QCOMPARE(net->asked, (std::vector<std::string>{"192.0.2.1", "192.0.2.2"}));
@@ -178,7 +178,7 @@ private slots:
         bool failed = false;
         reactor().callWhenRunning([&] {
             auto connecting = connectProtocol(reactor(), "a.name", 80, std::make_shared<Heard>(),
-                                              TCPClientOptions().timeout(30s));
+                                              TCPClientOptions().connectTimeout(30s));
             DeferredRef ref = connecting.ref();
             std::move(connecting).addErrback([&](const Failure& f) {
                 failed = f.check<ConnectingCancelledError>() != nullptr;

@@ -122,7 +122,7 @@ private slots:
 
     void askConnectsAndAnswers() {
         EpollReactor reactor;
-        auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("127.0.0.1"));
+        auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().listenOn("127.0.0.1"));
         std::string got;
         ask(reactor, "127.0.0.1", port.getHost().port(), std::make_shared<Question>()).addCallback([&](std::string text) { got = text; });
         QVERIFY(turnUntil(reactor, [&] { return !got.empty(); }));
@@ -130,7 +130,7 @@ private slots:
     }
     void askFailsAsConnectingDoes() {
         EpollReactor reactor;
-        auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("127.0.0.1"));
+        auto port = listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().listenOn("127.0.0.1"));
         const auto number = port.getHost().port();
         port.stopListening();
         turn(reactor);

@@ -144,7 +144,7 @@ private slots:
         auto network = std::make_shared<DeafNetwork>();
         reactor.provideService<Network>(network);
         auto factory = std::make_shared<Client>();
-        connectTCP(reactor, "a.name", 80, factory, TCPClientOptions().timeout(5ms));
+        connectTCP(reactor, "a.name", 80, factory, TCPClientOptions().connectTimeout(5ms));
         QVERIFY(turnUntil(reactor, [&] { return factory->failed.has_value(); }));
         QVERIFY(factory->failed->check<ConnectTimeoutError>());
         QCOMPARE(network->lookups.size(), std::size_t{1});
@@ -154,7 +154,7 @@ private slots:
 
         std::optional<Failure> failure;
         connectFactory(reactor, "127.0.0.1", 80, Factory::forProtocol<Echo>(),
-                       TCPClientOptions().timeout(5ms))
+                       TCPClientOptions().connectTimeout(5ms))
             .addErrback([&](const Failure& f) { return failure = f, std::shared_ptr<Protocol>(); });
         QVERIFY(turnUntil(reactor, [&] { return failure.has_value(); }));
         QVERIFY(failure->check<ConnectTimeoutError>());

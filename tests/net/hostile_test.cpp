@@ -140,7 +140,7 @@ private slots:
         Pair pair(reactor);
         Raw client(pair.port.getHost());
         auto port =
-            listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("127.0.0.1"));
+            listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().listenOn("127.0.0.1"));
         std::string answer;
         pair.server->onData = [&](Heard&, std::string_view) {
             Raw other(port.getHost());
@@ -288,7 +288,7 @@ private slots:
                 int n = 0;
                 auto port = listenTCP(
                     *reactor, 0, Factory::make([&](const Address&) { return n++ == 0 ? other : server; }),
-                    TCPServerOptions().interface("127.0.0.1"));
+                    TCPServerOptions().listenOn("127.0.0.1"));
                 Raw first(port.getHost());
                 QVERIFY(turnUntil(*reactor, [&] { return other->count("made") == 1; }));
                 in(place, *server, [&](Heard& p) {
@@ -321,7 +321,7 @@ private slots:
                                   servers.push_back(std::make_shared<Heard>());
                                   return servers.back();
                               }),
-                              TCPServerOptions().interface("127.0.0.1"));
+                              TCPServerOptions().listenOn("127.0.0.1"));
         const int before = openDescriptors();
         for (int i = 0; i < 200; ++i) {
             auto client = std::make_shared<Heard>();
@@ -366,7 +366,7 @@ private slots:
         int accepted = 0;
         auto protocol = [&] { return ++accepted, std::make_shared<Echo>(); };
         auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) { return protocol(); }),
-                              TCPServerOptions().interface("127.0.0.1"));
+                              TCPServerOptions().listenOn("127.0.0.1"));
         std::vector<std::unique_ptr<Raw>> clients;
         const auto connect = [&](int n) {
             for (int i = 0; i < n; ++i) {
@@ -439,7 +439,7 @@ private slots:
                 return made;
             };
             auto port = listenTCP(reactor, 0, Factory::make([&](const Address&) { return make(); }),
-                                  TCPServerOptions().interface("127.0.0.1"));
+                                  TCPServerOptions().listenOn("127.0.0.1"));
             std::size_t refused = 0;
             for (int i = 0; i < 8; ++i)
                 connectProtocol(reactor, "127.0.0.1", port.getHost().port(), make())

@@ -54,7 +54,7 @@ struct Counted : Factory {
     }
 };
 
-TCPServerOptions loopback() { return TCPServerOptions().interface("127.0.0.1"); }
+TCPServerOptions loopback() { return TCPServerOptions().listenOn("127.0.0.1"); }
 
 } // namespace
 
@@ -67,10 +67,10 @@ private slots:
         QVERIFY(port.getHost().port() != 0);
         QCOMPARE(port.getHost().host(), "0.0.0.0");
         const auto six =
-            listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().interface("::1"));
+            listenTCP(reactor, 0, Factory::forProtocol<Echo>(), TCPServerOptions().listenOn("::1"));
         QCOMPARE(six.getHost().kind(), AddressKind::ipv6);
         QVERIFY_THROWS_EXCEPTION(InvalidAddressError, listenTCP(reactor, 0, Factory::forProtocol<Echo>(),
-                                                                TCPServerOptions().interface("localhost")));
+                                                                TCPServerOptions().listenOn("localhost")));
     }
     void r112_aBusyPortThrows() {
         EpollReactor reactor;
@@ -80,7 +80,7 @@ private slots:
             listenTCP(reactor, port.getHost().port(), factory, loopback());
             QFAIL("it listens");
         } catch (const CannotListenError& e) {
-            QCOMPARE(e.interface(), "127.0.0.1");
+            QCOMPARE(e.host(), "127.0.0.1");
             QCOMPARE(e.port(), int(port.getHost().port()));
             QCOMPARE(e.osError(), EADDRINUSE);
         }

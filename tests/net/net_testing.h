@@ -150,7 +150,7 @@ struct Pair {
     explicit Pair(bine::Reactor& reactor) : reactor(reactor) {
         port =
             bine::listenTCP(reactor, 0, bine::Factory::make([this](const bine::Address&) { return server; }),
-                            bine::TCPServerOptions().interface("127.0.0.1"));
+                            bine::TCPServerOptions().listenOn("127.0.0.1"));
     }
     bool connect() {
         bine::connectProtocol(reactor, "127.0.0.1", port.getHost().port(), client)

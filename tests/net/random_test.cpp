@@ -354,7 +354,7 @@ void World::act() {
                 break;
             const int port = nextPort++;
             auto connector =
-                connectTCP(*reactor, hosts[below(3)], port, factory, TCPClientOptions().timeout(1h));
+                connectTCP(*reactor, hosts[below(3)], port, factory, TCPClientOptions().connectTimeout(1h));
             if (ended)
                 break;
             owned(connector);

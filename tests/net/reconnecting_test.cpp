@@ -237,7 +237,7 @@ private slots:
     void r109_aTimeoutIsRetried() {
         Scene scene;
         const auto connector =
-            connectTCP(scene.reactor, "127.0.0.1", 1, scene.factory, TCPClientOptions().timeout(1ms));
+            connectTCP(scene.reactor, "127.0.0.1", 1, scene.factory, TCPClientOptions().connectTimeout(1ms));
         QVERIFY(turnUntil(scene.reactor, [&] { return scene.waiting() == 1; }));
         QCOMPARE(scene.factory->retries(connector), 1);
     }

@@ -71,7 +71,7 @@ private Q_SLOTS:
         const std::map<std::string, std::string> users = {{"alice", "Gone climbing.\nPlan: \xc3\xbc"}, {"bob", "No plan."}};
         ListeningPort port;
         try {
-            port = listenTCP(reactor_, 79, std::make_shared<FingerFactory>(reactor_, users), TCPServerOptions().interface("127.0.0.79"));
+            port = listenTCP(reactor_, 79, std::make_shared<FingerFactory>(reactor_, users), TCPServerOptions().listenOn("127.0.0.79"));
         } catch (const CannotListenError& e) {
             if (e.osError() != EACCES) throw;
             QSKIP("neither a network of our own nor port 79 may be had here");
@@ -91,7 +91,7 @@ private Q_SLOTS:
         const QString socat = program("socat"), fingerd = program("in.fingerd");
         if (socat.isEmpty() || fingerd.isEmpty()) QSKIP("there is no socat or no in.fingerd (packages socat, fingerd)");
         const auto free = listenTCP(reactor_, 0, Factory::make([](const Address&) { return std::shared_ptr<Protocol>(); }),
-                                    TCPServerOptions().interface("127.0.0.1"));
+                                    TCPServerOptions().listenOn("127.0.0.1"));
         const QString number = QString::number(free.getHost().port());
         bool stopped = false;
         free.stopListening().addCallback([&] { stopped = true; });

@@ -163,7 +163,7 @@ private Q_SLOTS:
         QVERIFY(asked.transport->aborted());
     }
     void theDeadlineGivesWhatCame() {
-        Asked asked(FingerOptions().timeout(2s));
+        Asked asked(FingerOptions().timeLimit(2s));
         asked.clock.advance(1s);
         asked.transport->feed("drip");
         asked.clock.advance(1s);
@@ -172,7 +172,7 @@ private Q_SLOTS:
     }
     void theDeadlineCountsFromTheQuestion() {
         ManualClock clock;
-        auto client = std::make_shared<FingerClient>(clock, FingerQuery::parse("a@b"), FingerOptions().timeout(10s));
+        auto client = std::make_shared<FingerClient>(clock, FingerQuery::parse("a@b"), FingerOptions().timeLimit(10s));
         Outcome<FingerAnswer> answer(client->answer());
         clock.advance(9s);  // connecting took that long
         auto transport = std::make_shared<MemoryTransport>();
@@ -190,8 +190,8 @@ private Q_SLOTS:
         QVERIFY(asked.clock.getDelayedCalls().empty());
     }
     void badOptionsAreRefused() {
-        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerOptions().timeout(0s));
-        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerServerOptions().timeout(-1s));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerOptions().timeLimit(0s));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerServerOptions().timeLimit(-1s));
         QVERIFY_THROWS_EXCEPTION(InvalidAddressError, FingerOptions().port(70000));
         QVERIFY_THROWS_EXCEPTION(std::invalid_argument, FingerFactory(clock_, FingerFactory::Lookup()));
     }
@@ -368,7 +368,7 @@ private Q_SLOTS:
     }
     void overLoopback() {
         EpollReactor reactor;
-        const auto port = listenTCP(reactor, 0, std::make_shared<FingerFactory>(reactor, users), TCPServerOptions().interface("127.0.0.1"));
+        const auto port = listenTCP(reactor, 0, std::make_shared<FingerFactory>(reactor, users), TCPServerOptions().listenOn("127.0.0.1"));
         const std::string at = "@127.0.0.1:" + std::to_string(port.getHost().port());
         Outcome<std::string> alice(finger(reactor, "alice" + at)), everybody(finger(reactor, at)), cut(finger(reactor, "bob" + at, FingerOptions().maximum(2)));
         runUntil(reactor, [&] { return alice.said() != "pending" && everybody.said() != "pending" && cut.said() != "pending"; });
@@ -378,7 +378,7 @@ private Q_SLOTS:
     }
     void aLinkIsAsked() {
         EpollReactor reactor;
-        const auto port = listenTCP(reactor, 0, std::make_shared<FingerFactory>(reactor, users), TCPServerOptions().interface("127.0.0.1"));
+        const auto port = listenTCP(reactor, 0, std::make_shared<FingerFactory>(reactor, users), TCPServerOptions().listenOn("127.0.0.1"));
         Outcome<std::string> alice(finger(reactor, "finger://127.0.0.1:" + std::to_string(port.getHost().port()) + "/%61lice"));
         runUntil(reactor, [&] { return alice.said() != "pending"; });
         QCOMPARE(alice.said(), std::string("Gone climbing.\nBack soon.\n"));
@@ -390,7 +390,7 @@ private Q_SLOTS:
     }
     void r095_nobodyListens() {
         EpollReactor reactor;
-        const auto port = listenTCP(reactor, 0, dictionary(), TCPServerOptions().interface("127.0.0.1"));
+        const auto port = listenTCP(reactor, 0, dictionary(), TCPServerOptions().listenOn("127.0.0.1"));
         const auto number = port.getHost().port();
         bool stopped = false;
         auto stopping = port.stopListening().addCallback([&] { stopped = true; });
@@ -414,7 +414,7 @@ private Q_SLOTS:
             waiting.push_back(std::make_shared<Resolver<std::string>>());
             return waiting.back()->deferred();
         });
-        const auto port = listenTCP(reactor, 0, silent, TCPServerOptions().interface("127.0.0.1"));
+        const auto port = listenTCP(reactor, 0, silent, TCPServerOptions().listenOn("127.0.0.1"));
         bool called = false;
         {
             Scope owner;

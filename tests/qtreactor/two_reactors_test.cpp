@@ -59,7 +59,7 @@ std::shared_ptr<bine::Factory> quiet(std::shared_ptr<bine::Factory> factory) {
 
 int listenHere(bine::Reactor& reactor) {
     return bine::listenTCP(reactor, 0, quiet(bine::Factory::forProtocol<Echo>()),
-                           bine::TCPServerOptions().interface("127.0.0.1"))
+                           bine::TCPServerOptions().listenOn("127.0.0.1"))
         .getHost()
         .port();
 }

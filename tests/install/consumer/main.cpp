@@ -33,7 +33,7 @@ int main([[maybe_unused]] int argc, [[maybe_unused]] char** argv) {
     use(reactor, "Core");
 #ifdef WITH_NET
     bine::ListeningPort port = bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Silent>(),
-                                               bine::TCPServerOptions().interface("127.0.0.1"));
+                                               bine::TCPServerOptions().listenOn("127.0.0.1"));
     std::printf(port.listening() ? " Net" : " no port");
 #endif
 #ifdef WITH_APPLICATION
