@@ -74,7 +74,8 @@ void Room::attach(const std::shared_ptr<Transport>& givenTransport,
     if (!TransportAccess::keptAlive(*transport)) {
         watchShutdown();
         kept_.insert(transport);
-        TransportAccess::useClock(*transport, reactor_);
+        if (reactor_)
+            TransportAccess::useClock(*transport, *reactor_);
         TransportAccess::afterLoss(
             *transport, [weak = weak_from_this(), key = std::weak_ptr<Transport>(transport)](const Failure&) {
                 const auto room = weak.lock();

@@ -71,7 +71,7 @@ public:
     void readyWhileBusy(unsigned events) override;
     void flush() override;
     void reactorStopping() override { deliverStopping(); }
-    std::size_t unsent() const noexcept override { return buffered(); }
+    std::size_t queued() const noexcept override { return buffered(); }
     void reactorStopped() override;
     LogContext logContext() override { return LogContext(logPrefix()); }
     CallbackName callbackName() const noexcept override;

@@ -301,7 +301,7 @@ void Transport::deliverData(std::string_view data) {
 }
 
 void Transport::deliverStopping() {
-    if (!protocol_ || silent_ || state_ != State::connected || disconnecting_)
+    if (!protocol_ || silent_ || state_ != State::connected || everDisconnecting())
         return;
     if (handlers_ != 0) {
         extras().stopping = true;

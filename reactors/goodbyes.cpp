@@ -69,7 +69,7 @@ void Goodbyes::giveUp() {
     core_.flushDirty();
     Unsent left;
     for (const auto& slot : core_.slots_)
-        if (slot.handler) left.add(slot.handler->unsent());
+        if (slot.handler) left.add(slot.handler->queued());
     if (const auto all = others()) {
         const Unsent theirs = all->unsent();
         left.connections += theirs.connections;
@@ -103,7 +103,7 @@ void Goodbyes::collectUnsent() {
     core_.flushDirty();
     unsent_.clear();
     for (const auto& slot : core_.slots_)
-        if (slot.handler && slot.handler->unsent() != 0) unsent_.push_back(slot.handler);
+        if (slot.handler && slot.handler->queued() != 0) unsent_.push_back(slot.handler);
     othersSent_ = std::make_shared<bool>(true);
     if (const auto all = others()) {
         *othersSent_ = false;
@@ -119,7 +119,7 @@ void Goodbyes::collectUnsent() {
 bool Goodbyes::stillUnsent() {
     for (; !unsent_.empty(); unsent_.pop_back()) {
         const auto handler = unsent_.back().lock();
-        if (handler && handler->open() && handler->unsent() != 0) return true;
+        if (handler && handler->open() && handler->queued() != 0) return true;
     }
     return othersSent_ && !*othersSent_;
 }

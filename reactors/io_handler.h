@@ -46,7 +46,7 @@ public:
     /// The shutdown begins: the last chance to write. May run user code. Not called again before the next shutdown.
     virtual void reactorStopping() {}
     /// How many bytes wait to be sent.
-    virtual std::size_t unsent() const noexcept { return 0; }
+    virtual std::size_t queued() const noexcept { return 0; }
     /// The reactor shuts down or dies: end, now or when the user code on the stack has returned.
     virtual void reactorStopped() = 0;
     /// "Protocol,3,127.0.0.1": for log lines inside its callbacks.
