@@ -38,6 +38,22 @@ private slots:
         const QString said = saidOf(head + "bine::Deferred<> f(bine::NamedDeferred<int> d) { co_await std::move(d); }");
         QVERIFY(said.contains("give the Deferred a name"));
     }
+    void d014_aDeferredIsNoValueForCallback_data() {
+        QTest::addColumn<QByteArray>("resolver");
+        QTest::addColumn<QByteArray>("deferred");
+        QTest::newRow("same type") << QByteArray("int") << QByteArray("bine::Deferred<int>");
+        QTest::newRow("other type") << QByteArray("int") << QByteArray("bine::Deferred<double>");
+        QTest::newRow("named") << QByteArray("int") << QByteArray("bine::NamedDeferred<int>");
+        QTest::newRow("void") << QByteArray("void") << QByteArray("bine::Deferred<void>");
+        QTest::newRow("any could hold it") << QByteArray("std::any") << QByteArray("bine::Deferred<int>");
+    }
+    void d014_aDeferredIsNoValueForCallback() {
+        QFETCH(QByteArray, resolver);
+        QFETCH(QByteArray, deferred);
+        const QString said =
+            saidOf("#include <any>\n" + head + "void f(bine::Resolver<" + resolver + ">& r, " + deferred + " d) { r.callback(std::move(d)); }");
+        QVERIFY2(said.contains("callback: a Deferred is no result"), qPrintable(said));
+    }
     void d014_changingTheTypeOfAnLvalueDoesNotCompile() {
         const QString said = saidOf(head + "void f(bine::Deferred<int>& d) { d.addCallback([](int) { return 1.5; }); }");
         QVERIFY(said.contains("on a Deferred with a name, the callback returns the type that the Deferred carries"));
