@@ -86,7 +86,7 @@ class MistakesTest : public QObject {
 private slots:
     void initTestCase() {
         QVERIFY(folder_.isValid());
-        for (const QString& program : QString(BINE_TEST_COMPILERS).split(';')) {
+        for (const QString& program : QString(BINE_TEST_COMPILERS).split('|')) {
             const QString name = nameOf(program);
             compilers_.push_back({program, name, folder_.filePath(QString(name).replace(' ', '-') + ".h.gch")});
         }
