@@ -100,9 +100,8 @@ void Room::watchShutdown() {
         const auto room = weak.lock();
         if (!room)
             return;
-        room->watching_ = false;
         room->endAll();
-        room->ending_ = false;
+        room->watching_ = room->ending_ = false; // at last: else each that is attached meanwhile adds a trigger
     });
 }
 

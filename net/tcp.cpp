@@ -342,10 +342,8 @@ void OneConnection::cancel() {
 void OneConnection::connected(std::shared_ptr<Transport> transport) {
     attempt_ = nullptr;
     Result<Made> outcome = attach(transport);
-    if (cancelled_) {
+    if (cancelled_) // which has answered
         transport->abortConnection();
-        outcome = Failure(ConnectingCancelledError(destination_.text()));
-    }
     if (!attached_)
         stopFactory();
     answer(std::move(outcome));
