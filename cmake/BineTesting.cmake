@@ -49,6 +49,10 @@ file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/results/reactors CONTENT "${lines}\n
 
 # Tests share one precompiled header and, between clones, the compiler's cache: so they are compiled with the same macros.
 # Qt Test defines the folders of each test, which none of them reads. A test that links QtGui or QtWidgets compiles by itself.
+# Of the tests themselves only lines are kept for debuggers: all variables would cost a third of the time to compile them.
+# For a debugger in a test: -DBINE_TEST_DEBUG_INFO=-g
+set(BINE_TEST_DEBUG_INFO -g1 CACHE STRING "The compiler's option for debug information in tests of debug builds")
+set(BINE_TEST_OPTIONS $<$<CONFIG:Debug>:${BINE_TEST_DEBUG_INFO}>)
 get_target_property(definitions Qt6::Test INTERFACE_COMPILE_DEFINITIONS)
 list(FILTER definitions EXCLUDE REGEX "QT_TESTCASE_")
 set_target_properties(Qt6::Test PROPERTIES INTERFACE_COMPILE_DEFINITIONS "${definitions}")
@@ -56,6 +60,7 @@ if(BINE_PCH)
     file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/tests/pch.cpp CONTENT "int main() {}\n")
     add_executable(bine_tests_pch EXCLUDE_FROM_ALL ${PROJECT_BINARY_DIR}/tests/pch.cpp)
     bine_target_defaults(bine_tests_pch)
+    target_compile_options(bine_tests_pch PRIVATE ${BINE_TEST_OPTIONS})
     target_link_libraries(bine_tests_pch PRIVATE Qt6::Test)
     target_precompile_headers(bine_tests_pch PRIVATE <QtTest/QtTest> <chrono> <coroutine> <functional> <map> <memory>
                               <optional> <string> <string_view> <thread> <variant> <vector>)
@@ -72,6 +77,7 @@ function(bine_test_executable name)
     add_executable(${name} ${arg_SOURCES})
     bine_target_defaults(${name})
     target_link_libraries(${name} PRIVATE ${BINE_TEST_LIBS} ${arg_LIBS})
+    target_compile_options(${name} PRIVATE ${BINE_TEST_OPTIONS})
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_compile_definitions(${name} PRIVATE
                                $<$<BOOL:${BINE_HAVE_QT}>:BINE_HAVE_QT=1> $<$<BOOL:${BINE_HAVE_GTK}>:BINE_HAVE_GTK=1>)
