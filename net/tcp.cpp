@@ -58,16 +58,19 @@ void ConnectorState::connect() {
                               ": the reactor or an owner is gone");
     stopWaiting();
     stopped_ = false;
-    if (!std::exchange(factoryStarted_, true)) {
+    if (starting_)
+        return; // startFactory() is on the stack; the call below it goes on
+    if (!factoryStarted_) {
+        starting_ = true;
         try {
             factory_->doStart();
         } catch (...) {
-            factoryStarted_ = false;
+            starting_ = false;
             throw;
         }
+        starting_ = false;
+        factoryStarted_ = true;
     }
-    if (state_ != Connector::State::disconnected)
-        return; // startFactory() has connected
     if (!room->reactor() || silent_ || stopped_)
         return over();
     begin(room);

@@ -72,6 +72,7 @@ private:
     std::shared_ptr<ClientFactory> factory_;
     TCPClientOptions options_;
     Connector::State state_ = Connector::State::disconnected;
+    bool starting_ = false; // startFactory() is on the stack
     bool factoryStarted_ = false;
     bool silent_ = false;  // an owner died
     bool stopped_ = false; // its user ended it, and has asked for nothing since

@@ -25,6 +25,8 @@ struct World;
 
 /// The world of the moment; null between two.
 World* world = nullptr;
+/// What all worlds have seen: a test in which nothing happens finds nothing.
+std::map<std::string, long> seen;
 void chaos();
 
 /// An end of a connection whose other end is the random test.
@@ -117,10 +119,7 @@ struct Capture {
 };
 
 struct World {
-    World(unsigned seed, std::vector<std::string>& errors) : random(seed), errors(errors) {
-        world = this;
-        reactor->provideService<Network>(network);
-    }
+    World(unsigned seed, std::vector<std::string>& errors) : random(seed), errors(errors) { world = this; }
     ~World();
 
     std::mt19937 random;
@@ -130,7 +129,7 @@ struct World {
     std::vector<std::string>& errors;
 
     std::shared_ptr<ManualClock> clock = std::make_shared<ManualClock>();
-    std::unique_ptr<EpollReactor> reactor = std::make_unique<EpollReactor>();
+    std::unique_ptr<EpollReactor> reactor;
     std::shared_ptr<FakeNetwork> network = std::make_shared<FakeNetwork>();
     std::vector<Connector> connectors;
     std::vector<ListeningPort> ports;
@@ -167,6 +166,23 @@ struct World {
         for (const auto& [port, count] : attempts)
             if (count < 0 || count > 1)
                 error(std::to_string(count) + " attempts at once for port " + std::to_string(port));
+    }
+    /// A reactor, and something to begin with. Factories whose clock was the last reactor go with it.
+    void begin() {
+        if (!reactor) {
+            ended = true; // nothing happens meanwhile
+            clients.clear();
+            connectors.clear();
+            ended = false;
+            reactor = std::make_unique<EpollReactor>();
+            reactor->provideService<Network>(network);
+        }
+        for (int i = 0; i < 2; ++i) {
+            clients.push_back(std::make_shared<RandomClientFactory<ReconnectingClientFactory>>(*clock));
+            clients.push_back(std::make_shared<RandomClientFactory<ClientFactory>>());
+            factories.push_back(std::make_shared<RandomFactory<Factory>>());
+            owners.push_back(std::make_unique<Scope>());
+        }
     }
     void act();
     void owned(auto&& thing) {
@@ -272,6 +288,7 @@ std::string RandomProtocol::logPrefix() const {
 }
 void RandomProtocol::callback(const std::string& what) {
     const auto keep = shared_from_this();
+    ++seen[what];
     if (inside_)
         world->error(what + ": the callbacks of a protocol nest");
     if (lost_)
@@ -490,6 +507,7 @@ void World::act() {
             break;
         case 28:
             if (!owners.empty()) {
+                ++seen["owner destroyed"];
                 const auto owner = std::move(owners[below(owners.size())]);
                 std::erase(owners, nullptr);
             }
@@ -553,6 +571,7 @@ void World::act() {
             if (!reactor)
                 break;
             if (chance(12)) {
+                ++seen["reactor destroyed"];
                 const auto last = std::move(reactor);
             } else if (reactor->running() && chance(8)) {
                 reactor->stop();
@@ -589,19 +608,10 @@ long numberOf(const char* variable, long otherwise) {
     return text ? std::strtol(text, nullptr, 10) : otherwise;
 }
 
-/// So many steps in the turns of a reactor that runs, or from outside of one.
+/// So many steps, in the turns of reactors that run and from outside of them.
 void live(unsigned seed, long steps, std::vector<std::string>& errors) {
     World here(seed, errors);
     here.stepsLeft = steps;
-    for (int i = 0; i < 4; ++i) {
-        here.clients.push_back(
-            i % 2 == 0 ? std::shared_ptr<ClientFactory>(
-                             std::make_shared<RandomClientFactory<ReconnectingClientFactory>>(*here.clock))
-                       : std::make_shared<RandomClientFactory<ClientFactory>>());
-        here.factories.push_back(std::make_shared<RandomFactory<Factory>>());
-        here.owners.push_back(std::make_unique<Scope>());
-    }
-    const bool running = here.chance(2);
     std::function<void()> step = [&] {
         if (here.stepsLeft <= 0) {
             if (here.reactor && here.reactor->running())
@@ -613,15 +623,18 @@ void live(unsigned seed, long steps, std::vector<std::string>& errors) {
         if (here.reactor)
             here.reactor->callLater(0s, step);
     };
-    if (running) {
-        here.reactor->callLater(0s, step);
-        here.reactor->run();
-    }
-    while (here.stepsLeft > 0 && here.reactor) {
-        here.look();
-        here.act();
-        if (here.reactor && here.chance(4))
-            here.reactor->iterate(0s);
+    while (here.stepsLeft > 0) {
+        here.begin();
+        if (here.chance(2)) {
+            here.reactor->callLater(0s, step);
+            here.reactor->run();
+        }
+        while (here.stepsLeft > 0 && here.reactor) {
+            here.look();
+            here.act();
+            if (here.reactor && here.chance(4))
+                here.reactor->iterate(0s);
+        }
     }
     here.ended = true;
 }
@@ -650,6 +663,8 @@ private slots:
                 qWarning("seed %u: %s", seed, error.c_str());
             QVERIFY(errors.empty());
         }
+        for (const char* what : {"made", "data", "lost", "reactor destroyed", "owner destroyed"})
+            QVERIFY2(seen[what] > steps / 1000, what);
     }
 };
 
