@@ -256,6 +256,8 @@ public:
     void pause() noexcept { ++pauses_; }
     void unpause();
     void own(OwnerHook& hook);
+    /// Calls call(object, link) for the link to each owner of this chain, and of all that would die with it: what waits for this. Each link is linked.
+    void eachOwner(void (*call)(void*, Owned&), void* object);
     /// What `hook` owns ends with this chain's owner, too; until it is set to null.
     void setDependents(OwnerHook* hook) noexcept { dependents_ = hook; }
     std::string describe() const;
@@ -393,6 +395,7 @@ private:
     HandOver& borrowed() noexcept;
     void stopBorrowing() noexcept;
     static void endOutward(Core& innermost);
+    Core* outward() noexcept;
     void dropOwners() noexcept;
 
     void die() noexcept;

@@ -149,6 +149,25 @@ void Core::own(OwnerHook& hook) {
     hook.add(*furtherOwners_);
 }
 
+void Core::eachOwner(void (*call)(void*, Owned&), void* object) {
+    for (Core* core = this; core; core = core->outward()) {
+        if (core->linked()) call(object, *core);
+        for (FurtherOwner* further = core->furtherOwners_; further; further = further->next)
+            if (further->linked()) call(object, *further);
+    }
+}
+
+// What waits for this and whose end is this one's, too; the reverse of the way of ownerDies().
+Core* Core::outward() noexcept {
+    if (waiter_ || !lent_) return waiter_;
+    for (Stage* stage = first_; stage; stage = stage->next) {
+        if (stage->operations != &HandOver::awaiting) continue;
+        const auto& handOver = static_cast<HandOver&>(*stage);
+        if (handOver.target && handOver.handle == Handle::own) return handOver.target;
+    }
+    return nullptr;
+}
+
 void Core::dropOwners() noexcept {
     unlink();
     while (furtherOwners_) delete std::exchange(furtherOwners_, furtherOwners_->next);

@@ -8,6 +8,10 @@
 
 namespace bine::inline v0 {
 
+namespace detail {
+struct DeferredOwners;
+}
+
 /// A weak reference to a Deferred of any type: for Cancel buttons, bridges, inspectors. Copies may outlive the Deferred; then they do nothing.
 class DeferredRef {
 public:
@@ -40,9 +44,24 @@ public:
     explicit operator bool() const noexcept { return alive(); }
 
 private:
+    friend struct detail::DeferredOwners;
     bool alive() const noexcept { return core_ && core_->alive(); }
     detail::Core* core_ = nullptr;
 };
+
+namespace detail {
+
+/// For what hands the owners of a Deferred on to its result, before it fires. Internal.
+struct DeferredOwners {
+    /// An owner died: the Deferred will not run any more.
+    static bool died(const DeferredRef& deferred) noexcept { return deferred.alive() && deferred.core_->isKilled(); }
+    /// Core::eachOwner().
+    static void each(const DeferredRef& deferred, void (*call)(void*, Owned&), void* object) {
+        if (deferred.alive()) deferred.core_->eachOwner(call, object);
+    }
+};
+
+}  // namespace detail
 
 /// Keeps a Deferred paused while it lives: its callbacks wait. Movable; it may outlive the Deferred.
 class Hold {

@@ -19,6 +19,15 @@ void Owned::unlink() noexcept {
     next_ = previous_ = nullptr;
 }
 
+// On the younger side: while the owner dies, it stands on the same side of the mark as `other`.
+void Owned::bindBeside(Owned& other) noexcept {
+    unlink();
+    next_ = &other;
+    previous_ = other.previous_;
+    previous_->next_ = this;
+    next_->previous_ = this;
+}
+
 OwnerHook::OwnerHook(Kind kind) noexcept : kind_(kind) { list_.next_ = list_.previous_ = &list_; }
 
 OwnerHook::~OwnerHook() {

@@ -42,6 +42,8 @@ public:
     /// owned things, the owner, its hook. An exception that leaves it is fatal.
     virtual void ownerDied() = 0;
     void bindTo(OwnerHook& owner) noexcept;  ///< owner.add(*this)
+    /// To the owner that `other` is linked to, which is not known by name. It ends before `other` does.
+    void bindBeside(Owned& other) noexcept;
     void unlink() noexcept;
     bool linked() const noexcept { return next_ != nullptr; }
 

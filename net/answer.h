@@ -100,7 +100,7 @@ concept AnsweringProtocol = std::derived_from<P, Protocol> && requires(P& protoc
 };
 
 /// Connects, and fires with the protocol's answer. Fails as connectProtocol(), or as the answer does. Cancelling ends the attempt
-/// or the connection.
+/// or the connection. The owners of the Deferred own the connection, as those of connectProtocol().
 template <AnsweringProtocol P>
 auto ask(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
          const TCPClientOptions& options = TCPClientOptions()) -> decltype(protocol->answer()) {

@@ -325,6 +325,7 @@ Deferred<std::shared_ptr<Protocol>> OneConnection::start() {
             connection->cancel();
     });
     auto result = answer_->deferred();
+    given_ = result.ref();
     attempt_ = std::make_shared<ConnectAttempt>(room_.lock(), destination_, streamOptions(options_));
     attempt_->start(options_.connectTimeout())
         .addCallbacks([self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
@@ -335,6 +336,7 @@ Deferred<std::shared_ptr<Protocol>> OneConnection::start() {
 void OneConnection::cancel() {
     const auto self = shared_from_this();
     cancelled_ = true;
+    ownerDied_ = DeferredOwners::died(given_);
     const ConnectingCancelledError reason(destination_.text());
     if (const auto attempt = attempt_)
         attempt->fail(reason);
@@ -345,7 +347,8 @@ void OneConnection::cancel() {
 void OneConnection::connected(std::shared_ptr<Transport> transport) {
     attempt_ = nullptr;
     Result<Made> outcome = attach(transport);
-    if (cancelled_) // which has answered
+    // A cancellation has answered. An owner has ended the transport itself: what is to be sent is sent.
+    if (cancelled_ && (!attached_ || !ownerDied_))
         transport->abortConnection();
     if (!attached_)
         stopFactory();
@@ -356,14 +359,18 @@ Result<OneConnection::Made> OneConnection::attach(const std::shared_ptr<Transpor
     try {
         Made protocol = build(factory_, transport->getPeer());
         const auto room = room_.lock();
-        if (cancelled_ || !room || !room->reactor())
+        endDeadOwners();
+        if (cancelled_ || DeferredOwners::died(given_) || !room || !room->reactor())
             return Failure(ConnectingCancelledError(destination_.text()));
         if (!protocol)
             return Failure(NoProtocol("the factory built no protocol for " + transport->getPeer().text()));
         TransportAccess::afterLoss(*transport,
                                    [self = shared_from_this()](const Failure&) { self->stopFactory(); });
+        TransportAccess::shareOwners(*transport, given_);
         room->attach(transport, protocol);
         attached_ = true;
+        if (!DeferredOwners::died(given_))
+            TransportAccess::shareOwners(*transport, given_); // connectionMade() may have given it others
         return protocol;
     } catch (...) {
         return failureOfCurrentException();

@@ -209,9 +209,13 @@ ListeningPort listenTCP(Reactor&, Port, X&&, const TCPServerOptions& = TCPServer
 }
 
 /// One connection: fires with the protocol that the factory built, after its connectionMade(). Fails with
-/// ConnectErrors, DNSLookupError, NoProtocol or what buildProtocol() threw. Cancelling, and an owner's death,
-/// end the attempt with ConnectingCancelledError; in buildProtocol() or connectionMade() they abort the
-/// connection.
+/// ConnectErrors, DNSLookupError, NoProtocol or what buildProtocol() threw. Cancelling ends the attempt with
+/// ConnectingCancelledError; in buildProtocol() or connectionMade() it aborts the connection.
+///
+/// The owners of the Deferred own the connection too, as by Transport::ownedBy(): when the first of them dies, the
+/// attempt ends or the connection is aborted, and the protocol hears nothing more. The owners of a coroutine that
+/// awaits the Deferred, and of a chain that waits for it, count as well. An owner added after the Deferred has fired
+/// does not: write transport().ownedBy(owner).
 BINE_EXPORT Deferred<std::shared_ptr<Protocol>>
 connectFactory(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<Factory> factory,
                const TCPClientOptions& options = TCPClientOptions());
@@ -227,7 +231,8 @@ detail::Refused connectFactory(Reactor&, std::string_view, Port, X&&,
     return {};
 }
 
-/// One connection for one protocol: fires with it, after its connectionMade(). Fails as connectFactory().
+/// One connection for one protocol: fires with it, after its connectionMade(). Fails, and has owners, as
+/// connectFactory().
 template <class P>
 requires std::derived_from<P, Protocol> Deferred<std::shared_ptr<P>>
 connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,

@@ -149,10 +149,12 @@ private:
     std::shared_ptr<Factory> factory_;
     TCPClientOptions options_;
     std::unique_ptr<Resolver<Made>> answer_;  // null once it has fired
+    DeferredRef given_;                       // the Deferred of answer_
     std::shared_ptr<ConnectAttempt> attempt_; // null once it has ended
     bool factoryStarted_ = false;
     bool attached_ = false;
     bool cancelled_ = false;
+    bool ownerDied_ = false; // cancelled by that
 };
 
 } // namespace bine::inline v0::detail

@@ -29,14 +29,18 @@ constexpr Duration kEndBound = std::chrono::seconds(30);
 
 class OwnedTransport final : public Owned {
 public:
-    explicit OwnedTransport(Transport& transport) : transport_(transport) {}
+    explicit OwnedTransport(Transport& transport, bool shared = false) : transport_(transport), shared_(shared) {}
+    using Owned::bindBeside;
     using Owned::bindTo;
+    /// By shareOwners().
+    bool shared() const noexcept { return shared_; }
 
 private:
     void ownerDies() noexcept override { TransportAccess::hush(transport_); }
     void ownerDied() noexcept override { TransportAccess::silence(transport_); }
 
     Transport& transport_;
+    const bool shared_;
 };
 
 struct TransportExtras {
@@ -103,6 +107,22 @@ Failure TransportAccess::truthful(const Failure& reason, std::size_t unsent) {
         return reason;
     return ConnectionLost("the connection ended before everything was sent: " + std::to_string(unsent) +
                           " bytes were not sent");
+}
+
+void TransportAccess::shareOwners(Transport& transport, const DeferredRef& deferred) {
+    if (transport.state_ == Transport::State::ended || transport.state_ == Transport::State::lost)
+        return;
+    if (transport.extras_)
+        std::erase_if(transport.extras_->owners, [](const auto& owner) { return owner->shared(); });
+    DeferredOwners::each(
+        deferred,
+        [](void* object, Owned& link) {
+            auto& owned = *static_cast<Transport*>(object);
+            auto& owners = owned.extras().owners;
+            owners.push_back(std::make_unique<OwnedTransport>(owned, true));
+            owners.back()->bindBeside(link);
+        },
+        &transport);
 }
 
 void TransportAccess::silence(Transport& transport) { transport.ownerDied(); }

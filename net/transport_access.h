@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "bine/defer/deferred_ref.h"
 #include "bine/net/transport.h"
 
 namespace bine::inline v0::detail {
@@ -27,6 +28,9 @@ struct BINE_EXPORT TransportAccess {
     /// aborted.
     static void hush(Transport& transport) noexcept;
     static void silence(Transport& transport);
+    /// The owners of a Deferred, and of what waits for it, own the transport from now on, instead of those that an
+    /// earlier call gave it.
+    static void shareOwners(Transport& transport, const DeferredRef& deferred);
     /// Calls f as the transport calls its protocol: busy meanwhile, an exception ends the connection. For
     /// protocols that go on from outside a callback.
     template <class F>
