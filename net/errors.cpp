@@ -357,6 +357,20 @@ ConnectionAborted::~ConnectionAborted() = default;
 std::string ConnectionAborted::userMessage() const { return "The connection was broken off."; }
 bool ConnectionAborted::isTransient() const { return false; }
 
+static std::string excerpt(std::string_view received) {
+    const bool cut = received.size() > ProtocolError::excerptLength;
+    return "\"" + detail::escaped(received.substr(0, ProtocolError::excerptLength), 4 * ProtocolError::excerptLength) +
+           (cut ? "\"..." : "\"");
+}
+
+ProtocolError::ProtocolError(const std::string& what) : Error(what) {}
+ProtocolError::ProtocolError(const std::string& what, std::string_view received)
+    : Error(what + ": " + excerpt(received)) {}
+ProtocolError::~ProtocolError() = default;
+std::string ProtocolError::userMessage() const {
+    return "The other side sent something that this program does not understand.";
+}
+
 ProducerAlreadyRegistered::~ProducerAlreadyRegistered() = default;
 
 } // namespace bine::inline v0

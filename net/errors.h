@@ -6,8 +6,10 @@
 // isTransient() says whether trying again later makes sense. Both texts, and destination(), show control
 // characters, bidirectional overrides and bytes that are not UTF-8 as \n, \x1b, \u202e. Any thread.
 
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -236,6 +238,21 @@ public:
     ~ConnectionAborted() override;
     std::string userMessage() const override;
     bool isTransient() const override;
+};
+
+/// The peer broke the rules of the protocol. Pass it to Transport::abortConnection(), or throw it from a callback: either
+/// aborts the connection, with one line in the log at info level. Derive from it for errors of your own protocol.
+class BINE_EXPORT ProtocolError : public Error {
+public:
+    /// How many bytes of the peer's are shown at most.
+    static constexpr std::size_t excerptLength = 80;
+
+    /// `what` says what was wrong: "the greeting has no name".
+    explicit ProtocolError(const std::string& what);
+    /// Shows the beginning of what the peer sent, escaped, behind `what`: `the greeting has no name: "HELO \r"`.
+    ProtocolError(const std::string& what, std::string_view received);
+    ~ProtocolError() override;
+    std::string userMessage() const override;
 };
 
 // --- Misuse of flow control.

@@ -105,7 +105,7 @@ void MemoryTransport::tellWriteEnded() {
     writeEndTold_ = true;
     auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
     if (halfCloseable)
-        callHandler([halfCloseable] { halfCloseable->writeConnectionLost(); });
+        callHandler("writeConnectionLost()", [halfCloseable] { halfCloseable->writeConnectionLost(); });
 }
 
 void MemoryTransport::blockOutput(bool on) {

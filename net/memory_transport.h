@@ -81,6 +81,7 @@ public:
     std::size_t buffered() const noexcept override { return blocked_ ? value_.size() : 0; }
     using Transport::loseConnection;
     void loseConnection() override;
+    using Transport::abortConnection;
     void abortConnection() override;
     void pauseProducing() override;
     void resumeProducing() override;

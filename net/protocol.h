@@ -4,7 +4,7 @@
 // Reactor's thread only. Always in a std::shared_ptr (std::make_shared). The callbacks of one protocol never
 // nest: while one is on the stack (even if it runs a dialog) no other comes. connectionMade() comes first,
 // connectionLost() last and exactly once. An exception from a callback is logged, aborts the connection and
-// becomes the reason of connectionLost().
+// becomes the reason of connectionLost(). A ProtocolError is the peer's fault and is logged at info level.
 //
 // A Protocol is an owner: what is ownedBy(protocol) is cancelled after its connectionLost().
 

@@ -36,7 +36,7 @@ EndOfStreamError::~EndOfStreamError() = default;
 std::string EndOfStreamError::userMessage() const { return "The server ended the connection before it had answered."; }
 
 StreamLimitError::StreamLimitError(std::string what, std::size_t maximum)
-    : Error(what + " is longer than " + std::to_string(maximum) + " bytes"), maximum_(maximum) {}
+    : ProtocolError(what + " is longer than " + std::to_string(maximum) + " bytes"), maximum_(maximum) {}
 StreamLimitError::~StreamLimitError() = default;
 std::string StreamLimitError::userMessage() const { return "The server sent more than this program accepts."; }
 
@@ -216,6 +216,8 @@ void StreamProtocol::connectionMade() {
     (*handler_)(Stream(self)).addErrback([self](const Failure& failure) {
         if (failure.check<ConnectionClosed>() || failure.check<EndOfStreamError>())
             logger().debug("The handler of a connection ended with it: " + failure.getErrorMessage());
+        else if (failure.check<ProtocolError>())
+            return self->transport().abortConnection(failure);
         else
             logger().failure(failure.exceptionPtr(), "The handler of a connection failed; the connection is aborted",
                              LogLevel::error, failure.getTraceback());

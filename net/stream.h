@@ -32,6 +32,7 @@
 #include "bine/defer/function.h"
 #include "bine/log/export.h"
 #include "bine/net/address.h"
+#include "bine/net/errors.h"
 #include "bine/net/factory.h"
 #include "bine/net/tcp.h"
 
@@ -51,7 +52,7 @@ private:
 };
 
 /// More bytes came without the end that a read waits for than its maximum allows. They are not consumed.
-class BINE_EXPORT StreamLimitError : public Error {
+class BINE_EXPORT StreamLimitError : public ProtocolError {
 public:
     StreamLimitError(std::string what, std::size_t maximum);
     ~StreamLimitError() override;
@@ -149,7 +150,7 @@ BINE_EXPORT std::shared_ptr<Factory> makeStreamFactory(StreamHandler handler);
 ///     auto port = bine::listenTCP(reactor, 8000, factory);
 ///
 /// The connection closes when the handler has let go of its Stream. A failure of the handler aborts the connection; it is
-/// logged as an error, but only at debug level if it is the end of the connection itself. The factory keeps the handler until
+/// logged as an error, but at info level if it is a ProtocolError, and at debug level if it is the end of the connection itself. The factory keeps the handler until
 /// its last connection has ended, so a lambda may have captures.
 template <class Handler>
     requires std::is_invocable_r_v<Deferred<>, Handler&, Stream>

@@ -373,7 +373,7 @@ void StreamTransport::tell() {
     writeEndTold_ = true;
     auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
     if (halfCloseable)
-        callHandler([halfCloseable] { halfCloseable->writeConnectionLost(); });
+        callHandler("writeConnectionLost()", [halfCloseable] { halfCloseable->writeConnectionLost(); });
     if (inputEnded_)
         endSocket(connectionDone(), true);
 }

@@ -53,6 +53,7 @@ public:
     void readWhileBlocked(bool on) override;
     using Transport::loseConnection;
     void loseConnection() override;
+    using Transport::abortConnection;
     void abortConnection() override;
     void pauseProducing() override;
     void resumeProducing() override;

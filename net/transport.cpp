@@ -167,6 +167,7 @@ public:
     std::size_t buffered() const noexcept override { return 0; }
     using Transport::loseConnection;
     void loseConnection() override {}
+    using Transport::abortConnection;
     void abortConnection() override {}
     void pauseProducing() override {}
     void resumeProducing() override {}
@@ -222,7 +223,7 @@ void Transport::attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<
         releaseProtocol(nullptr);
         throw;
     }
-    callHandler([this] { protocol_->connectionMade(); });
+    callHandler("connectionMade()", [this] { protocol_->connectionMade(); });
 }
 
 std::shared_ptr<Protocol> Transport::replaceProtocol(std::shared_ptr<Protocol> next) {
@@ -245,7 +246,7 @@ void Transport::releaseProtocol(const Failure* loss) {
     protocol->endScope(loss);
 }
 
-bool Transport::runHandler(void (*call)(void*), void* object) {
+bool Transport::runHandler(void (*call)(void*), void* object, const char* name) {
     const auto self = self_.lock();
     if (extras_) // without them nothing owns it
         detail::endDeadOwners();
@@ -264,7 +265,7 @@ bool Transport::runHandler(void (*call)(void*), void* object) {
             aroundHandler(call, object);
         } catch (...) {
             fine = false;
-            handlerFailed(detail::failureOfCurrentException());
+            handlerFailed(detail::failureOfCurrentException(), name);
         }
     }
     if (handlers_ == 0)
@@ -272,11 +273,22 @@ bool Transport::runHandler(void (*call)(void*), void* object) {
     return fine;
 }
 
-void Transport::handlerFailed(const Failure& failure) {
+void Transport::handlerFailed(const Failure& failure, const char* name) {
+    if (failure.check<ProtocolError>())
+        return abortConnection(failure);
     logger().failure(failure.exceptionPtr(),
-                     "Unhandled error in " + detail::prefixOf(*this) + "; the connection is aborted", LogLevel::critical,
-                     failure.getTraceback());
+                     std::string("Unhandled error in ") + name + " of " + detail::prefixOf(*this) +
+                         "; the connection is aborted",
+                     LogLevel::critical, failure.getTraceback());
     failConnection(failure);
+}
+
+void Transport::abortConnection(Failure reason) {
+    assertThread("abortConnection()");
+    if (state_ == State::ended || state_ == State::lost || (extras_ && extras_->error))
+        return;
+    logger().info("Aborting " + describe() + ": " + reason.getErrorMessage());
+    failConnection(reason);
 }
 
 void Transport::failConnection(const Failure& reason) {
@@ -292,7 +304,7 @@ void Transport::settle() {
     if (extras_) {
         while (!extras_->held.empty() && !silent_ && state_ != State::lost) {
             const std::string data = std::exchange(extras_->held, {});
-            callHandler([&] { protocol_->dataReceived(data); });
+            callHandler("dataReceived()", [&] { protocol_->dataReceived(data); });
         }
         if (std::exchange(extras_->heldEof, false))
             deliverEof();
@@ -317,7 +329,7 @@ void Transport::deliverData(std::string_view data) {
         extras().held.append(data);
         return;
     }
-    callHandler([&] { protocol_->dataReceived(data); });
+    callHandler("dataReceived()", [&] { protocol_->dataReceived(data); });
 }
 
 void Transport::deliverStopping() {
@@ -327,7 +339,7 @@ void Transport::deliverStopping() {
         extras().stopping = true;
         return;
     }
-    callHandler([&] { protocol_->reactorStopping(); });
+    callHandler("reactorStopping()", [&] { protocol_->reactorStopping(); });
 }
 
 void Transport::markEnded() noexcept {
@@ -407,7 +419,7 @@ void Transport::deliverEof() {
         return closeFinished();
     if (auto* const halfCloseable = protocol_->as<HalfCloseableProtocol>()) {
         inputOver();
-        callHandler([halfCloseable] { halfCloseable->readConnectionLost(); });
+        callHandler("readConnectionLost()", [halfCloseable] { halfCloseable->readConnectionLost(); });
         return;
     }
     if (finished())
@@ -517,7 +529,7 @@ void Transport::tellOutputFailed() {
     const auto producer = std::exchange(extras_->producer, nullptr);
     auto waiters = std::exchange(extras_->waiters, {});
     if (producer && !silent_)
-        callHandler([&] { producer->stopProducing(); });
+        callHandler("stopProducing()", [&] { producer->stopProducing(); });
     for (auto& waiter : waiters)
         if (!waiter.called())
             waiter.errback(reason);
@@ -618,7 +630,7 @@ void Transport::resumeProducer() {
         more.resumeAgain = false;
         more.producerPaused = false;
         more.resuming = true;
-        const bool fine = callHandler([&] { producer->resumeProducing(); });
+        const bool fine = callHandler("resumeProducing()", [&] { producer->resumeProducing(); });
         more.resuming = false;
         if (!fine)
             return;
@@ -642,7 +654,7 @@ void Transport::outputGrew() {
         return;
     more.producerPaused = true;
     const auto producer = more.producer;
-    callHandler([&] { producer->pauseProducing(); });
+    callHandler("pauseProducing()", [&] { producer->pauseProducing(); });
 }
 
 void Transport::outputDrained() {

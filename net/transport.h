@@ -105,6 +105,9 @@ public:
     void loseConnection(Linger linger);
     /// Ends now: what waits is dropped, the peer sees a reset.
     virtual void abortConnection() = 0;
+    /// The same, and `reason` is what connectionLost() gets; the first reason counts. One line at info level says why:
+    /// "Aborting <Echo #3 on 8000>: ...". For a peer that breaks the rules: abortConnection(ProtocolError(...)).
+    void abortConnection(Failure reason);
     /// From the attachment of a protocol until the end of the connection below, which may be before the
     /// protocol hears of it.
     bool connected() const noexcept { return state_ == State::connected; }
@@ -183,7 +186,7 @@ protected:
     virtual void* capability(std::type_index type);
 
     /// Calls the protocol's dataReceived(). An exception from it becomes the reason of connectionLost() and
-    /// aborts. Busy rule: a protocol whose handler is on the stack (it runs a dialog) hears nothing; stop
+    /// aborts; it is logged as critical, but a ProtocolError, which is the peer's fault, at info level. Busy rule: a protocol whose handler is on the stack (it runs a dialog) hears nothing; stop
     /// reading while inHandler(), and resume in handlersReturned(). What is delivered nevertheless is kept,
     /// and delivered when the handler has returned. May destroy this object's last outside reference: it is
     /// kept until the call returns.
@@ -240,11 +243,11 @@ protected:
     /// afresh.
     virtual void producerGone();
     /// Calls user code with everything that belongs around it; false if it threw (then the connection is
-    /// being aborted).
+    /// being aborted). `name` is for the log: "dataReceived()"; a string that lives for ever.
     template <class F>
-    bool callHandler(F&& f) {
+    bool callHandler(const char* name, F&& f) {
         return runHandler([](void* g) { (*static_cast<std::remove_reference_t<F>*>(g))(); },
-                          const_cast<void*>(static_cast<const void*>(std::addressof(f))));
+                          const_cast<void*>(static_cast<const void*>(std::addressof(f))), name);
     }
     /// What belongs around user code in this kind of transport. An override calls call(object) exactly once
     /// and lets exceptions through.
@@ -270,8 +273,8 @@ private:
     enum class State : std::uint8_t { unattached, connected, ended, lost };
 
     void attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<Protocol> protocol);
-    bool runHandler(void (*call)(void*), void* object);
-    void handlerFailed(const Failure& failure);
+    bool runHandler(void (*call)(void*), void* object, const char* name);
+    void handlerFailed(const Failure& failure, const char* name);
     void settle();
     void lossNow(const Failure& reason);
     void releaseProtocol(const Failure* loss);

@@ -34,8 +34,8 @@ struct BINE_EXPORT TransportAccess {
     /// Calls f as the transport calls its protocol: busy meanwhile, an exception ends the connection. For
     /// protocols that go on from outside a callback.
     template <class F>
-    static bool callHandler(Transport& transport, F&& f) {
-        return transport.callHandler(f);
+    static bool callHandler(Transport& transport, const char* name, F&& f) {
+        return transport.callHandler(name, f);
     }
 };
 

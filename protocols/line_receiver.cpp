@@ -107,7 +107,7 @@ void LineReceiver::goOn() {
     if (buffer_.isOpen() || buffer_.kept() == 0 || paused_) return;
     const auto self = weak_from_this().lock();
     if (connected())
-        detail::TransportAccess::callHandler(transport(), [this] { dataReceived({}); });
+        detail::TransportAccess::callHandler(transport(), "dataReceived()", [this] { dataReceived({}); });
 }
 
 void LineReceiver::deliver() {
