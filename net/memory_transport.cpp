@@ -41,8 +41,11 @@ void MemoryTransport::pump() {
         return;
     const auto keep = shared_from_this();
     pumping_ = true;
+    deliverKept();
     std::size_t at = 0; // erased once, so that feeding byte by byte is linear
-    const auto listening = [this] { return !paused_ && !inHandler() && connected() && !disconnecting(); };
+    const auto listening = [this] {
+        return !paused_ && !keepsInput() && !inHandler() && connected() && !disconnecting();
+    };
     while (at < input_.size() && listening()) {
         const std::string piece = input_.substr(at, chunk_ == 0 ? input_.npos : chunk_);
         at += piece.size();
@@ -52,7 +55,7 @@ void MemoryTransport::pump() {
     pumping_ = false;
     if (!input_.empty() || inHandler() || !connected())
         return;
-    if (outputFailed() && (!paused_ || !protocol()->holdsInput()))
+    if (outputFailed() && (!paused_ || (!keepsInput() && !protocol()->holdsInput())))
         return closeFinished();
     if (inputEnds_ && listening() && !std::exchange(inputEnded_, true)) {
         deliverEof();

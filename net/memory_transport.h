@@ -93,6 +93,7 @@ protected:
     void* capability(std::type_index type) override;
     void assertThread(const char* call) const override;
     void handlersReturned() override { pump(); }
+    bool inputPaused() const noexcept override { return paused_; }
     void closeFinished() override;
     Clock* clockOrNull() const noexcept override { return &clock_; }
     /// Something happened that the other end may want to know of. For MemoryPipe.

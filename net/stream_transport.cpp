@@ -136,8 +136,8 @@ void StreamTransport::aroundHandler(void (*call)(void*), void* object) {
 }
 
 void StreamTransport::handlersReturned() {
-    if (writeEnded_ && !writeEndTold_)
-        tell();
+    if (writeEnded_)
+        writeEndTold_ ? bothEnded() : tell();
     if (outputFailed())
         readRestLater();
 }
@@ -210,7 +210,13 @@ void StreamTransport::inputEnded() {
         sendAndTellLater();
     if (open())
         deliverEof();
-    if (writeEnded_ && open())
+    if (writeEnded_)
+        bothEnded();
+}
+
+// Ends the connection, if the input has been heard to its end too.
+void StreamTransport::bothEnded() {
+    if (inputEnded_ && open() && !keepsInput())
         endSocket(connectionDone(), true);
 }
 
@@ -246,6 +252,10 @@ void StreamTransport::resumeProducing() {
         assertThread("resumeProducing()");
     paused_ = false;
     updateReading();
+    if (keepsInput() && open())
+        core()->soon([self = std::static_pointer_cast<StreamTransport>(Transport::shared_from_this())] {
+            self->deliverKept();
+        });
     if (outputFailed())
         readRestLater();
 }
@@ -374,8 +384,7 @@ void StreamTransport::tell() {
     auto* halfCloseable = protocol() ? protocol()->as<HalfCloseableProtocol>() : nullptr;
     if (halfCloseable)
         callHandler("writeConnectionLost()", [halfCloseable] { halfCloseable->writeConnectionLost(); });
-    if (inputEnded_)
-        endSocket(connectionDone(), true);
+    bothEnded();
 }
 
 // After loseConnection(). Runs no user code.
@@ -433,7 +442,7 @@ void StreamTransport::readRest() {
 
 bool StreamTransport::restWaits() const {
     char byte;
-    return (protocol() && protocol()->holdsInput()) || ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return keepsInput() || (protocol() && protocol()->holdsInput()) || ::recv(fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void StreamTransport::dropQueue() noexcept { WriteQueue::giveBack(std::move(queue_)); }

@@ -85,6 +85,7 @@ protected:
     Clock* clockOrNull() const noexcept override;
     std::size_t unsent() const noexcept override;
     void* capability(std::type_index type) override;
+    bool inputPaused() const noexcept override { return paused_; }
     void handlersReturned() override;
     void producerGone() override;
     void aroundHandler(void (*call)(void*), void* object) override;
@@ -107,6 +108,7 @@ private:
     void tell();
     void readSome();
     void inputEnded();
+    void bothEnded();
     void hungUp();
     void updateReading();
     void dropQueue() noexcept;

@@ -226,13 +226,18 @@ void Transport::attachProtocol(std::shared_ptr<Transport> self, std::shared_ptr<
     callHandler("connectionMade()", [this] { protocol_->connectionMade(); });
 }
 
-std::shared_ptr<Protocol> Transport::replaceProtocol(std::shared_ptr<Protocol> next) {
+std::shared_ptr<Protocol> Transport::replaceProtocol(std::shared_ptr<Protocol> next, std::string_view rest) {
     assertThread("replaceProtocol()");
     if (state_ != State::connected || !next || next->transport_)
         throw std::logic_error("replaceProtocol: not connected, or the new protocol already is");
+    if (!rest.empty() && !everDisconnecting()) {
+        extras().held.insert(0, rest);
+        keeps_ = true;
+    }
     next->transport_ = this;
     std::swap(protocol_, next);
     next->transport_ = nullptr;
+    deliverKept();
     return next;
 }
 
@@ -302,11 +307,9 @@ void Transport::failConnection(const Failure& reason) {
 // REQUIRES: no handler is on the stack. What is called here leaves it at that.
 void Transport::settle() {
     if (extras_) {
-        while (!extras_->held.empty() && !silent_ && state_ != State::lost) {
-            const std::string data = std::exchange(extras_->held, {});
-            callHandler("dataReceived()", [&] { protocol_->dataReceived(data); });
-        }
-        if (std::exchange(extras_->heldEof, false))
+        if (keeps_)
+            deliverHeld();
+        if (!keeps_ && std::exchange(extras_->heldEof, false))
             deliverEof();
         if (std::exchange(extras_->stopping, false))
             deliverStopping();
@@ -322,13 +325,33 @@ void Transport::settle() {
         endIfFinishedLater();
 }
 
-void Transport::deliverData(std::string_view data) {
-    if (!protocol_ || silent_ || state_ != State::connected || everDisconnecting() || data.empty())
-        return;
-    if (handlers_ != 0) {
-        extras().held.append(data);
-        return;
+void Transport::deliverHeld() {
+    while (keeps_ && !inputPaused()) {
+        keeps_ = false;
+        const std::string data = std::exchange(extras_->held, {});
+        if (!silent_ && state_ != State::lost && !everDisconnecting())
+            callHandler("dataReceived()", [&] { protocol_->dataReceived(data); });
     }
+}
+
+void Transport::deliverKept() {
+    const auto self = self_.lock();
+    if (keeps_ && handlers_ == 0 && !inputPaused())
+        settle();
+}
+
+void Transport::keep(std::string_view data) {
+    extras().held.append(data);
+    keeps_ = true;
+}
+
+void Transport::deliverData(std::string_view data) {
+    if (!protocol_ || state_ != State::connected || everDisconnecting() || data.empty())
+        return;
+    if (silent_ || keeps_) [[unlikely]]
+        return silent_ ? void() : keep(data);
+    if (handlers_ != 0)
+        return keep(data);
     callHandler("dataReceived()", [&] { protocol_->dataReceived(data); });
 }
 
@@ -349,7 +372,7 @@ void Transport::markEnded() noexcept {
     if (!extras_)
         return;
     extras_->held.clear();
-    extras_->heldEof = false;
+    keeps_ = extras_->heldEof = false;
     extras_->endBound();
 }
 
@@ -410,7 +433,7 @@ void Transport::lossNow(const Failure& given) {
 void Transport::deliverEof() {
     if (!protocol_ || silent_ || state_ != State::connected || everDisconnecting() || eofCame_)
         return;
-    if (handlers_ != 0) {
+    if (handlers_ != 0 || keeps_) {
         extras().heldEof = true;
         return;
     }

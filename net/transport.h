@@ -172,7 +172,11 @@ public:
     /// Puts `next` in the place of the present protocol, which is handed back unconnected and uncalled: for
     /// upgrades and handshakes. `next` is linked, its connectionMade() is not called. Throws std::logic_error
     /// if not connected.
-    std::shared_ptr<Protocol> replaceProtocol(std::shared_ptr<Protocol> next);
+    ///
+    /// `rest` is what the present protocol was given and has not used. It is copied. `next` gets it by dataReceived()
+    /// before all later bytes and before the end of the input: when the handler on the stack has returned, or now if there
+    /// is none; if the input is paused, when it is resumed.
+    std::shared_ptr<Protocol> replaceProtocol(std::shared_ptr<Protocol> next, std::string_view rest = {});
 
 protected:
     Transport();
@@ -222,6 +226,14 @@ protected:
     bool lingering() const noexcept { return lingering_; }
     /// Whether a call of user code made by this transport is on the stack.
     bool inHandler() const noexcept { return handlers_ != 0; }
+    /// pauseProducing() is in force. With it, what the base class keeps for the protocol (see deliverData() and
+    /// replaceProtocol()) waits until resumeProducing() calls deliverKept(). The default is false: it never waits.
+    virtual bool inputPaused() const noexcept { return false; }
+    /// Whether the base class keeps input for the protocol.
+    bool keepsInput() const noexcept { return keeps_; }
+    /// Delivers what is kept, unless the input is paused or a handler is on the stack. Runs user code: from a turn, or
+    /// where deliverData() may be called.
+    void deliverKept();
     /// The last handler on the stack returned, and the connection lives: read on.
     virtual void handlersReturned() {}
     /// Whether write() is to accept data: connected, and not disconnecting unless a producer still writes.
@@ -276,6 +288,8 @@ private:
     bool runHandler(void (*call)(void*), void* object, const char* name);
     void handlerFailed(const Failure& failure, const char* name);
     void settle();
+    void keep(std::string_view data);
+    void deliverHeld();
     void lossNow(const Failure& reason);
     void releaseProtocol(const Failure* loss);
     void resumeProducer();
@@ -303,6 +317,7 @@ private:
     bool peerEnded_ : 1 = false; // and the connection stays open for what is owed
     bool lingering_ : 1 = false;
     bool dropNoted_ : 1 = false;
+    bool keeps_ : 1 = false;     // input, in extras_->held
 };
 
 /// What Protocol::transport() is before and after a connection: everything is a no-op. drained() fails with

@@ -66,6 +66,23 @@ public:
 };
 // [pause]
 
+// [upgrade]
+class Chat : public bine::Protocol {
+public:
+    void dataReceived(std::string_view data) override { transport().write(data); }
+};
+
+// Lines until "CHAT", and then whatever a Chat makes of the bytes behind it.
+class Reception : public bine::LineReceiver {
+public:
+    void lineReceived(std::string_view line) override {
+        if (line != "CHAT") return sendLine("CHAT is all there is");
+        sendLine("OK");
+        transport().replaceProtocol(std::make_shared<Chat>(), clearLineBuffer());
+    }
+};
+// [upgrade]
+
 }  // namespace
 
 int main() {
@@ -74,5 +91,6 @@ int main() {
     bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Greeter>(), local);
     bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Upload>(), local);
     bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Oracle>(), local);
+    bine::listenTCP(reactor, 0, bine::Factory::forProtocol<Reception>(), local);
     reactor.iterate();
 }

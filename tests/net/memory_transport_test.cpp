@@ -697,6 +697,41 @@ private slots:
         }
         QVERIFY(received > 1000000 && thrown > 100 && early > 100);
     }
+    void theRestForANewProtocolComesWhenTheHandlerHasReturned() {
+        Wire wire;
+        const auto next = std::make_shared<Heard>();
+        std::string inHandler;
+        wire.protocol->onData = [&](Heard& p, std::string_view data) {
+            p.transport().replaceProtocol(next, data.substr(2));
+            inHandler = next->data;
+        };
+        wire.transport->feed("upgrade", 4);
+        QCOMPARE(inHandler, "");
+        QCOMPARE(next->data, "grade");
+    }
+    void aPausedNewProtocolGetsTheRestAndTheEndWhenItResumes() {
+        Wire wire;
+        const auto next = std::make_shared<Heard>();
+        wire.transport->pauseProducing();
+        wire.transport->replaceProtocol(next, "rest");
+        wire.transport->feed(" and more");
+        wire.transport->feedEof();
+        QCOMPARE(next->events, list({}));
+        wire.transport->resumeProducing();
+        QCOMPARE(next->data, "rest and more");
+        QCOMPARE(next->events, list({"data", "lost"}));
+    }
+    void aTransportThatDoesNotTellOfPausesDeliversTheRestAtOnce() {
+        const auto transport = std::make_shared<Stranger>();
+        const auto first = std::make_shared<Heard>();
+        const auto next = std::make_shared<Heard>();
+        first->makeConnection(transport);
+        transport->pauseProducing();
+        transport->replaceProtocol(next, "rest");
+        QCOMPARE(next->data, "rest");
+        transport->arrived(" more");
+        QCOMPARE(next->data, "rest more");
+    }
 };
 
 QTEST_GUILESS_MAIN(MemoryTransportTest)
