@@ -191,6 +191,12 @@ std::shared_ptr<ClientFactory> ClientFactory::make(F build) {
     return detail::makeFactory<ClientFactory>(std::move(build));
 }
 
+template <class F>
+F* Protocol::factory() const noexcept {
+    static_assert(std::derived_from<F, Factory>, "factory<F>(): F has no public base bine::Factory");
+    return dynamic_cast<F*>(factory());
+}
+
 template <class X>
 requires(std::derived_from<X, Factory> && !std::derived_from<X, Scope>)
 struct OwnerTraits<X> {

@@ -61,6 +61,9 @@ public:
     virtual std::string logPrefix() const;
     /// The factory that built it, or null.
     Factory* factory() const noexcept { return factory_.get(); }
+    /// The factory as an F, or null if it is none: factory<ChatFactory>()->broadcast(line).
+    template <class F>
+    F* factory() const noexcept;
     void setFactory(std::shared_ptr<Factory> factory) noexcept { factory_ = std::move(factory); }
     /// An optional ability of the protocol (HalfCloseableProtocol), or null. What it derives from, or what
     /// capability() says: wrappers ask whom they wrap.

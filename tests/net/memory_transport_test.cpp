@@ -697,6 +697,20 @@ private slots:
         }
         QVERIFY(received > 1000000 && thrown > 100 && early > 100);
     }
+    void aProtocolFindsItsFactoryByType() {
+        struct Rooms : Factory {
+            std::shared_ptr<Protocol> buildProtocol(const Address&) override { return std::make_shared<Heard>(); }
+            int rooms = 7;
+        };
+        const auto protocol = std::make_shared<Heard>();
+        QVERIFY(!protocol->factory<Rooms>());
+        protocol->setFactory(std::make_shared<Rooms>());
+        const Protocol& constant = *protocol;
+        QCOMPARE(constant.factory<Rooms>()->rooms, 7);
+        QVERIFY(constant.factory<const Rooms>());
+        QVERIFY(!protocol->factory<Client>());
+        QCOMPARE(constant.factory(), static_cast<Factory*>(protocol->factory<Rooms>()));
+    }
     void theRestForANewProtocolComesWhenTheHandlerHasReturned() {
         Wire wire;
         const auto next = std::make_shared<Heard>();
