@@ -299,6 +299,21 @@ void StreamTransport::writeOwned(std::string&& data) {
     written();
 }
 
+void StreamTransport::writeShared(const SharedBytes& data) {
+    if (data.size() < WriteQueue::large)
+        return write(data.view());
+    if constexpr (checksEachCall)
+        assertThread("write()");
+    if (!mayWrite())
+        return writeDropped(data.size());
+    if (!queue_)
+        queue_ = WriteQueue::take();
+    queue_->share(data);
+    if (open() && !wantsWriting())
+        return sendNow();
+    written();
+}
+
 void StreamTransport::written() {
     if (!open())
         return;

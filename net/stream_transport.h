@@ -79,6 +79,7 @@ public:
 
 protected:
     void writeOwned(std::string&& data) override;
+    void writeShared(const SharedBytes& data) override;
     void protocolAttached() override;
     void inputOver() override;
     void closeFinished() override;

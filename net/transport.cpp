@@ -197,6 +197,7 @@ void Transport::assertThread(const char*) const {}
 void Transport::readWhileBlocked(bool) {}
 void Transport::stopProducing() { loseConnection(); }
 void Transport::writeOwned(std::string&& data) { write(std::string_view(data)); }
+void Transport::writeShared(const SharedBytes& data) { write(data.view()); }
 void* Transport::capability(std::type_index) { return nullptr; }
 void Transport::producerGone() { loseConnection(); }
 void Transport::closeFinished() { loseConnection(); }

@@ -32,6 +32,7 @@
 #include "bine/net/address.h"
 #include "bine/net/ending.h"
 #include "bine/net/producer.h"
+#include "bine/net/shared_bytes.h"
 
 namespace bine::inline v0 {
 
@@ -57,9 +58,11 @@ public:
     template <class S>
     requires std::same_as<S, std::string>
     void write(S&& data) { writeOwned(std::move(data)); }
+    /// For bytes that go to many: large ones (16 KiB) are queued by reference, not copied, by connections over sockets.
+    void write(const SharedBytes& data) { writeShared(data); }
     /// Refused in words.
     template <class X>
-    requires(!std::convertible_to<X, std::string_view>)
+    requires(!std::convertible_to<X, std::string_view> && !std::same_as<std::remove_cvref_t<X>, SharedBytes>)
     void write(X&&) {
         static_assert(detail::accepted<X>, "write: this is no std::string_view and no std::string: for a QString write "
                                            "text.toStdString(), for a QByteArray bytes.toStdString()");
@@ -71,6 +74,8 @@ public:
             if constexpr (!std::is_lvalue_reference_v<Range> &&
                           std::same_as<std::remove_reference_t<decltype(piece)>, std::string>)
                 writeOwned(std::move(piece));
+            else if constexpr (std::same_as<std::remove_cvref_t<decltype(piece)>, SharedBytes>)
+                writeShared(piece);
             else
                 write(std::string_view(piece));
         }
@@ -185,6 +190,8 @@ protected:
 
     /// The rvalue form of write(). The default calls write().
     virtual void writeOwned(std::string&& data);
+    /// write() of SharedBytes. The default calls write() with the view.
+    virtual void writeShared(const SharedBytes& data);
     /// A protocol was attached: begin to read. Comes before connectionMade(). Runs no user code.
     virtual void protocolAttached() {}
     virtual void* capability(std::type_index type);

@@ -63,7 +63,7 @@ void WriteQueue::giveBack(std::unique_ptr<WriteQueue> queue) noexcept {
 }
 
 void WriteQueue::endTail() {
-    chunks_.push_back(std::move(tail_));
+    chunks_.push_back({std::move(tail_), {}});
     tail_ = std::exchange(spare_, {});
 }
 
@@ -80,7 +80,14 @@ void WriteQueue::adopt(std::string&& data) {
     if (!tail_.empty())
         endTail();
     size_ += data.size();
-    chunks_.push_back(std::move(data));
+    chunks_.push_back({std::move(data), {}});
+}
+
+void WriteQueue::share(const SharedBytes& data) {
+    if (!tail_.empty())
+        endTail();
+    size_ += data.size();
+    chunks_.push_back({{}, data});
 }
 
 void WriteQueue::clear() noexcept {
@@ -95,13 +102,14 @@ void WriteQueue::release() noexcept {
         reuse(chunks_[i]);
     chunks_.clear();
     if (chunks_.capacity() > 64)
-        std::vector<std::string>().swap(chunks_);
+        std::vector<Chunk>().swap(chunks_);
     if (tail_.capacity() > 2 * chunkSize)
         std::string().swap(tail_);
 }
 
-void WriteQueue::reuse(std::string& sent) noexcept {
-    std::string room = std::move(sent);
+void WriteQueue::reuse(Chunk& sent) noexcept {
+    sent.shared = {};
+    std::string room = std::move(sent.own);
     if (room.capacity() <= spare_.capacity() || room.capacity() > 2 * chunkSize)
         return;
     spare_ = std::move(room);
@@ -113,8 +121,8 @@ void WriteQueue::consume(std::size_t n) noexcept {
         return clear();
     size_ -= n;
     offset_ += n;
-    for (; first_ < chunks_.size() && offset_ >= chunks_[first_].size(); ++first_) {
-        offset_ -= chunks_[first_].size();
+    for (; first_ < chunks_.size() && offset_ >= chunks_[first_].view().size(); ++first_) {
+        offset_ -= chunks_[first_].view().size();
         reuse(chunks_[first_]);
     }
     // The places of sent chunks are given up when they are the majority: linear in the end.
@@ -125,7 +133,7 @@ void WriteQueue::consume(std::size_t n) noexcept {
 }
 
 std::string_view WriteQueue::front() const noexcept {
-    return std::string_view(first_ < chunks_.size() ? chunks_[first_] : tail_).substr(offset_);
+    return (first_ < chunks_.size() ? chunks_[first_].view() : std::string_view(tail_)).substr(offset_);
 }
 
 int WriteQueue::sendTo(int fd, std::string_view more) {
@@ -179,7 +187,7 @@ WriteQueue::Sent WriteQueue::sendOnce(int fd, std::string_view more, std::size_t
     };
     bool all = true;
     for (std::size_t i = first_; all && i < chunks_.size(); ++i)
-        all = add(chunks_[i]);
+        all = add(chunks_[i].view());
     if (all && !tail_.empty())
         all = add(tail_);
     if (all)

@@ -1,7 +1,7 @@
 #pragma once
 // WriteQueue: what is still to be sent on a descriptor. Internal; reactor's thread.
 //
-// Small writes are joined into chunks; large strings are kept as they came. Cost is linear in the bytes,
+// Small writes are joined into chunks; large strings are kept as they came, and large shared bytes are referred to. Cost is linear in the bytes,
 // whatever the sizes of writes and sends. A connection has one only while something waits; queues come from
 // and go back to a few that are kept per thread.
 
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "bine/log/export.h"
+#include "bine/net/shared_bytes.h"
 
 namespace bine::inline v0::detail {
 
@@ -33,6 +34,8 @@ public:
 
     void append(std::string_view data);
     void adopt(std::string&& data);
+    /// Refers to the bytes. REQUIRES: at least `large` of them, for else each costs more than a copy.
+    void share(const SharedBytes& data);
     std::size_t size() const noexcept { return size_; }
     bool empty() const noexcept { return size_ == 0; }
     void clear() noexcept;
@@ -46,6 +49,12 @@ public:
     std::string_view front() const noexcept;
 
 private:
+    /// Its own bytes, or else shared ones.
+    struct Chunk {
+        std::string own;
+        SharedBytes shared;
+        std::string_view view() const noexcept { return own.empty() ? shared.view() : own; }
+    };
     struct Sent {
         std::ptrdiff_t sent; // bytes; negative: see errno
         std::size_t wanted;
@@ -55,9 +64,9 @@ private:
     Sent sendOnce(int fd, std::string_view more, std::size_t allowance) const noexcept;
     void endTail();
     void release() noexcept;
-    void reuse(std::string& sent) noexcept;
+    void reuse(Chunk& sent) noexcept;
 
-    std::vector<std::string> chunks_; // that take no more
+    std::vector<Chunk> chunks_; // that take no more
     std::string tail_;                // behind them: small writes, joined
     std::size_t first_ = 0;           // chunks before it have been sent
     std::size_t offset_ = 0;          // bytes of the first piece that have been sent
