@@ -20,6 +20,7 @@
 namespace bine::inline v0 {
 
 StreamListener::~StreamListener() = default;
+void StreamListener::setAccepting(bool) {}
 Network::~Network() = default;
 
 std::shared_ptr<Network> networkOf(Reactor& reactor) {
@@ -126,6 +127,7 @@ public:
         : socket_(std::move(socket)), address_(std::move(address)) {}
     ~KernelListener() override { socket_->close(); }
     Address address() const override { return address_; }
+    void setAccepting(bool on) override { socket_->setAccepting(on); }
 
 private:
     std::shared_ptr<AcceptingSocket> socket_;

@@ -44,6 +44,9 @@ public:
     StreamListener(const StreamListener&) = delete;
     StreamListener& operator=(const StreamListener&) = delete;
     virtual Address address() const = 0;
+    /// While false, new connections wait in the medium (the kernel's backlog) and `accepted` is not called. The default
+    /// does nothing: the port then closes what comes meanwhile.
+    virtual void setAccepting(bool on);
 
 protected:
     StreamListener() = default;

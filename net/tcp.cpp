@@ -397,9 +397,46 @@ void OneConnection::answer(Result<Made> outcome) {
 
 // --- Listening
 
-PortState::PortState(const std::shared_ptr<Room>& room, Address address, int backlog,
+class PortState::Place {
+public:
+    explicit Place(PortState& port) : port_(port.weak_from_this()) {
+        ++port.connections_;
+        port.updateAccepting();
+    }
+    Place(Place&&) noexcept = default;
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+        const auto port = port_.lock();
+        if (!port)
+            return;
+        --port->connections_;
+        guarded("Unhandled error in accepting again", [&] { port->updateAccepting(); });
+    }
+
+private:
+    std::weak_ptr<PortState> port_; // empty once moved from
+};
+
+PortState::PortState(const std::shared_ptr<Room>& room, Address address, const TCPServerOptions& options,
                      std::shared_ptr<Factory> factory)
-    : room_(room), address_(std::move(address)), backlog_(backlog), factory_(std::move(factory)) {}
+    : room_(room), address_(std::move(address)), backlog_(options.backlog()), maximum_(options.maximumConnections()),
+      factory_(std::move(factory)) {}
+
+void PortState::pause(bool on) {
+    paused_ = on;
+    updateAccepting();
+}
+
+void PortState::updateAccepting() {
+    if (full() && !std::exchange(warned_, true))
+        logger().warn("Port " + std::to_string(address_.port()) + " has " + std::to_string(connections_) +
+                      " connections (maximum " + std::to_string(maximum_) +
+                      "); new clients wait until one ends");
+    else if (connections_ <= maximum_ / 2)
+        warned_ = false;
+    if (listener_)
+        listener_->setAccepting(!paused_ && !full());
+}
 
 void PortState::start() {
     const auto self = shared_from_this();
@@ -427,6 +464,7 @@ void PortState::start() {
     }
     starting_ = false;
     listener_ = std::move(listener);
+    updateAccepting();
     room->add(self);
     if (!room->reactor() || ownerless_)
         return closeNow();
@@ -496,8 +534,10 @@ void PortState::accepted(const std::shared_ptr<Transport>& given) {
     const auto transport = given;
     endDeadOwners();
     const auto room = room_.lock();
-    if (!room || !room->reactor() || !listening())
+    if (!room || !room->reactor() || !listening() || paused_ || full())
         return;
+    if (maximum_ != 0)
+        TransportAccess::afterLoss(*transport, [place = Place(*this)](const Failure&) {});
     const auto factory = factory_;
     std::shared_ptr<Protocol> protocol;
     const LogScope scope([](void* factory) { return LogContext(prefixOf(*static_cast<Factory*>(factory))); },
@@ -609,6 +649,20 @@ void ListeningPort::startListening() const {
     state->assertThread("startListening()");
     state->start();
 }
+void ListeningPort::pauseAccepting() const {
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("pauseAccepting()");
+    state->pause(true);
+}
+void ListeningPort::resumeAccepting() const {
+    const auto state = state_;
+    if (!state)
+        return;
+    state->assertThread("resumeAccepting()");
+    state->pause(false);
+}
 void ListeningPort::own(detail::OwnerHook& hook) const {
     const auto state = state_;
     if (!state)
@@ -644,7 +698,7 @@ ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> fa
         throw std::invalid_argument("listenTCP: there is no factory");
     Address address = Address::of(options.listenOn().empty() ? "0.0.0.0" : options.listenOn(), port);
     auto state = std::make_shared<detail::PortState>(detail::Room::of(reactor), std::move(address),
-                                                     options.backlog(), std::move(factory));
+                                                     options, std::move(factory));
     state->start();
     return ListeningPort(std::move(state));
 }

@@ -9,6 +9,7 @@
 #include <version>  // first: without it Qt's moc cannot read <concepts>
 #include <chrono>
 #include <concepts>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -82,12 +83,21 @@ public:
         backlog_ = connections;
         return *this;
     }
+    /// How many connections of the port may live at a time, half-closed ones too; 0 (the default): no limit. At the
+    /// limit the port stops accepting until one has ended. New clients wait in the backlog, and one warning is logged;
+    /// the next one only after the number has fallen to half.
+    TCPServerOptions& maximumConnections(std::size_t connections) {
+        maximumConnections_ = connections;
+        return *this;
+    }
     const std::string& listenOn() const noexcept { return host_; }
     int backlog() const noexcept { return backlog_; }
+    std::size_t maximumConnections() const noexcept { return maximumConnections_; }
 
 private:
     std::string host_ = "0.0.0.0";
     int backlog_ = 50;
+    std::size_t maximumConnections_ = 0;
 };
 
 /// A client's way to its server, for one connection after the other (IConnector).
@@ -155,6 +165,11 @@ public:
     /// Listens again after stopListening(), on the port number it had. Throws CannotListenError;
     /// std::logic_error if it listens. Does nothing where Connector::connect() does nothing.
     void startListening() const;
+    /// Accepts no more until resumeAccepting(), in the present turn too: new clients wait in the backlog of the kernel, which
+    /// refuses or ignores them when it is full. Established connections go on. Counts beyond stopListening(). No effect
+    /// the second time.
+    void pauseAccepting() const;
+    void resumeAccepting() const;
     /// As stopListening(), at once, when `owner` dies. Established connections stay.
     template <class X>
     const ListeningPort& ownedBy(X& owner) const {

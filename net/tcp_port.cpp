@@ -58,9 +58,21 @@ void AcceptingSocket::close() {
     closeDescriptor();
 }
 
+void AcceptingSocket::setAccepting(bool on) {
+    accepting_ = on;
+    updateReading();
+}
+
+void AcceptingSocket::updateReading() {
+    if (!open())
+        return;
+    if (const bool on = accepting_ && !resume_.active(); on != wantsReading())
+        wantReading(on);
+}
+
 void AcceptingSocket::ioReady(unsigned) {
     ReactorCore& home = *core(); // this turn holds it
-    for (int left = kAcceptAtMost; left > 0 && open(); --left) {
+    for (int left = kAcceptAtMost; left > 0 && open() && accepting_; --left) {
         const Outcome outcome = acceptOne();
         if (outcome == Outcome::blocked)
             return;
@@ -145,13 +157,13 @@ AcceptingSocket::Outcome AcceptingSocket::turnOneAway() {
 void AcceptingSocket::pause() {
     if (!open() || !core()->reactor())
         return;
-    wantReading(false);
     resume_ = core()->reactor()->callLater(
         std::chrono::milliseconds(100), [weak = std::weak_ptr<IoHandler>(shared_from_this())] {
             const auto port = std::static_pointer_cast<AcceptingSocket>(weak.lock());
-            if (port && port->open())
-                port->wantReading(true);
+            if (port)
+                port->updateReading();
         });
+    updateReading();
 }
 
 } // namespace bine::inline v0::detail

@@ -21,6 +21,8 @@ public:
     /// Takes over a listening, non-blocking socket. What it accepts has its options, TCP_NODELAY for one.
     void start(ReactorCore& core, int fd);
     void close();
+    /// While false, new connections wait in the kernel.
+    void setAccepting(bool on);
 
     void ioReady(unsigned events) override;
     void reactorStopped() override { close(); }
@@ -33,11 +35,13 @@ private:
     Outcome acceptFailed(int error);
     Outcome turnOneAway();
     void pause();
+    void updateReading();
 
     Address address_;
     Accepted accepted_;
     std::uint32_t sessions_ = 0;
     bool starved_ = false; // said so in the log
+    bool accepting_ = true;
     DelayedCall resume_;
 };
 

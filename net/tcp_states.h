@@ -90,7 +90,7 @@ private:
 
 class PortState final : public Room::Member, public std::enable_shared_from_this<PortState> {
 public:
-    PortState(const std::shared_ptr<Room>& room, Address address, int backlog,
+    PortState(const std::shared_ptr<Room>& room, Address address, const TCPServerOptions& options,
               std::shared_ptr<Factory> factory);
 
     /// Ends the program if `call` of the handle came from another thread.
@@ -100,6 +100,7 @@ public:
     /// Throws CannotListenError and what startFactory() throws.
     void start();
     Deferred<> stop();
+    void pause(bool on);
     bool listening() const noexcept { return listener_ != nullptr && !stopping_; }
     const Address& address() const noexcept { return address_; }
     void own(OwnerHook& hook) { owners_.add(*this, hook); }
@@ -112,10 +113,18 @@ private:
     void closeNow();
     static void tell(std::vector<Resolver<>> waiting, const std::optional<Failure>& failure);
     void accepted(const std::shared_ptr<Transport>& transport);
+    /// One of the connections that may live.
+    class Place;
+    bool full() const noexcept { return maximum_ != 0 && connections_ >= maximum_; }
+    void updateAccepting();
 
     std::weak_ptr<Room> room_;
     Address address_;
     int backlog_;
+    std::size_t maximum_;         // of connections; 0: any number
+    std::size_t connections_ = 0; // counted if there is a maximum
+    bool paused_ = false;
+    bool warned_ = false; // that it is full
     std::shared_ptr<Factory> factory_;
     std::unique_ptr<StreamListener> listener_;
     bool starting_ = false; // start() is on the stack
