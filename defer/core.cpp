@@ -14,6 +14,7 @@
 #include "bine/defer/coroutine.h"
 #include "bine/defer/errors.h"
 #include "bine/log/context.h"
+#include "bine/log/place.h"
 
 namespace bine::inline v0::detail {
 
@@ -33,6 +34,7 @@ std::string Slot::describe() const {
 static void report(const Failure& failure, std::string_view what, LogLevel level, std::source_location where) noexcept {
     std::string trace;
     try {
+        if (isInternal(where)) where = failure.lastPlace();
         trace = failure.getTraceback();
     } catch (...) {  // the failure is logged without its trace
     }

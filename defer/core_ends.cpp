@@ -4,6 +4,7 @@
 #include "bine/defer/core_parts.h"
 #include "bine/defer/errors.h"
 #include "bine/defer/pool.h"
+#include "bine/log/place.h"
 
 namespace bine::inline v0::detail {
 
@@ -134,7 +135,7 @@ void Core::runCanceller() noexcept {
 }
 
 std::string Core::describe() const {
-    if (inner_) return "waiting on the Deferred made at " + placeText(inner_->created_);
+    if (inner_) return "waiting on the Deferred" + placeAfter("made at", inner_->created_);
     if (!result.empty()) return result.describe();
     return called_ ? "its result was taken" : "not fired yet";
 }

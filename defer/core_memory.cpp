@@ -7,6 +7,7 @@
 #include "bine/defer/errors.h"
 #include "bine/defer/home_thread.h"
 #include "bine/defer/pool.h"
+#include "bine/log/place.h"
 
 namespace bine::inline v0::detail {
 namespace {
@@ -38,7 +39,7 @@ Core::Core(ThreadMemory& thread, std::source_location created, bool coroutine) n
 Core::~Core() = default;
 
 void Core::checkThreadNow() const noexcept {
-    if (&thread_ != &threadMemory()) wrongThread("A Deferred made at " + placeText(created_) + " was used", thread_.threadId);
+    if (&thread_ != &threadMemory()) wrongThread("A Deferred" + placeAfter("made at", created_) + " was used", thread_.threadId);
 }
 
 Core* Core::make(std::source_location created) {

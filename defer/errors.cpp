@@ -2,6 +2,8 @@
 
 #include <cstdio>
 
+#include "bine/log/place.h"
+
 namespace bine::inline v0 {
 namespace {
 
@@ -12,13 +14,6 @@ std::string seconds(std::chrono::nanoseconds duration) {
 }
 
 }  // namespace
-
-std::string detail::placeText(const std::source_location& where) {
-    if (where.line() == 0) return "an unknown place";
-    std::string text = std::string(where.file_name()) + ':' + std::to_string(where.line());
-    if (*where.function_name()) text += std::string(" in ") + where.function_name();
-    return text;
-}
 
 // The destructors are out of line: one home for each class's type information.
 Error::~Error() = default;
@@ -32,13 +27,12 @@ std::string CancelledError::userMessage() const { return "This was cancelled."; 
 
 AlreadyCalledError::AlreadyCalledError(const std::string& why) : Error(why) {}
 AlreadyCalledError::AlreadyCalledError(std::source_location created, std::source_location fired)
-    : Error("this Deferred has already been fired; made at " + detail::placeText(created) + ", first fired at " +
-            detail::placeText(fired)),
+    : Error("this Deferred" + detail::placeAfter("made at", created) + " has already been fired" + detail::placeAfter("at", fired)),
       created_(created), fired_(fired) {}
 AlreadyCalledError::~AlreadyCalledError() = default;
 
 AbandonedError::AbandonedError(std::source_location created)
-    : Error("nobody will answer: the Resolver made at " + detail::placeText(created) + " died without firing"), created_(created) {}
+    : Error("there will be no answer: the Resolver" + detail::placeAfter("made at", created) + " died without firing"), created_(created) {}
 AbandonedError::~AbandonedError() = default;
 std::string AbandonedError::userMessage() const { return "This was given up before there was an answer."; }
 

@@ -94,9 +94,4 @@ public:
     ~AlreadyCancelled() override;
 };
 
-namespace detail {
-/// "file.cpp:12 in void f()"; "an unknown place" if it says nothing.
-BINE_EXPORT std::string placeText(const std::source_location& where);
-}  // namespace detail
-
 }  // namespace bine::inline v0

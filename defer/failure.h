@@ -192,6 +192,8 @@ public:
 
     bool sameException(const Failure& other) const noexcept;
     void addPlace(detail::Passage passage, const std::source_location& where);
+    /// The last place of the program that it passed; none if all are inside the library.
+    std::source_location lastPlace() const;
     /// Itself, or a NoCurrentExceptionError if empty.
     Failure orNoException() &&;
 

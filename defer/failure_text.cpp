@@ -9,6 +9,7 @@
 #include "bine/defer/errors.h"
 #include "bine/defer/failure.h"
 #include "bine/defer/stack.h"
+#include "bine/log/place.h"
 
 namespace bine::inline v0 {
 namespace {
@@ -120,7 +121,8 @@ std::string Failure::getTraceback() const {
     const std::vector<detail::Place> places = data_->places(dropped);
     for (std::size_t i = 0; i < places.size(); ++i) {
         if (dropped && i == places.size() / 2) text += "  ... " + std::to_string(dropped) + " more ...\n";
-        text += std::string("  ") + wordsFor(places[i].passage) + ' ' + detail::placeText(places[i].where) + '\n';
+        if (const std::string place = detail::placeText(places[i].where); !place.empty())
+            text += std::string("  ") + wordsFor(places[i].passage) + ' ' + place + '\n';
     }
     if (const auto* stack = data_->stack()) {
         text += "  with this on the stack:\n";
@@ -129,13 +131,21 @@ std::string Failure::getTraceback() const {
     return text;
 }
 
+std::source_location Failure::lastPlace() const {
+    std::size_t dropped = 0;
+    const std::vector<detail::Place> places = data_ ? data_->places(dropped) : std::vector<detail::Place>();
+    const auto last = std::find_if(places.rbegin(), places.rend(), [](const detail::Place& place) { return !detail::isInternal(place.where); });
+    return last == places.rend() ? std::source_location() : last->where;
+}
+
 std::string Failure::toJson() const {
     std::string text = "{\"type\": " + quoted(typeName()) + ", \"message\": " + quoted(getErrorMessage()) + ", \"frames\": [";
     std::size_t dropped = 0;
     const char* comma = "";
     for (const detail::Place& place : data_ ? data_->places(dropped) : std::vector<detail::Place>()) {
+        if (detail::isInternal(place.where)) continue;
         text += std::string(comma) + "{\"passage\": " + quoted(wordsFor(place.passage)) + ", \"file\": " + quoted(place.where.file_name()) +
-                ", \"line\": " + std::to_string(place.where.line()) + ", \"function\": " + quoted(place.where.function_name()) + '}';
+                ", \"line\": " + std::to_string(place.where.line()) + ", \"function\": " + quoted(detail::shortFunctionName(place.where.function_name())) + '}';
         comma = ", ";
     }
     text += ']';

@@ -10,6 +10,7 @@
 #include "bine/defer/pool.h"
 #include "bine/defer/trace.h"
 #include "bine/defer/unhandled.h"
+#include "bine/log/place.h"
 
 namespace bine::inline v0 {
 namespace detail {
@@ -70,8 +71,11 @@ void Core::tellOfKept(Kept which) noexcept {
 }
 
 void Core::describeTo(std::string& text) const {
-    text += coroutine_ ? "coroutine begun at " : "made at ";
-    text += placeText(created_);
+    const std::string place = placeText(created_);
+    if (place.empty())
+        text += coroutine_ ? "coroutine of the library" : "made by the library";
+    else
+        text += (coroutine_ ? "coroutine begun at " : "made at ") + place;
     std::size_t stages = 0;
     for (const Stage* stage = first_; stage; stage = stage->next) ++stages;
     if (stages != 0) text += ", " + std::to_string(stages) + (stages == 1 ? " callback" : " callbacks");

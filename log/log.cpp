@@ -12,6 +12,7 @@
 #include <stdexcept>
 
 #include "bine/log/format.h"
+#include "bine/log/place.h"
 
 namespace bine::inline v0 {
 
@@ -281,7 +282,7 @@ void logEvent(LogLevel level, const std::string& logNamespace, std::string_view 
         event.failure = std::move(failure);
         event.detail = std::move(detail);
         event.time = std::chrono::system_clock::now();
-        event.where = where;
+        event.where = detail::visiblePlace(where);
         registry.deliver(event);
     } catch (...) {
         constexpr std::string_view sorry = "bine.log: out of memory, an event is lost\n";

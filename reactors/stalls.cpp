@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "bine/log/log.h"
+#include "bine/log/place.h"
 #include "bine/reactors/fork.h"
 
 namespace bine::inline v0::detail {
@@ -23,6 +24,8 @@ std::string typeText(const char* mangled) {
     return status == 0 && text ? text.get() : mangled;
 }
 
+std::string place(const CallbackName& what) { return std::string(what.name) + ":" + std::to_string(what.number); }
+
 long long milliseconds(Duration duration) { return std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(); }
 
 }  // namespace
@@ -30,9 +33,11 @@ long long milliseconds(Duration duration) { return std::chrono::duration_cast<st
 std::string CallbackName::text() const {
     switch (kind) {
         case Kind::none: return {};
-        case Kind::delayedCall: return "callLater() at " + std::string(name) + ":" + std::to_string(number);
+        case Kind::delayedCall: return isInternalFile(name) ? "a timer of the library" : "callLater() at " + place(*this);
         case Kind::threadCall: return "callFromThread()";
         case Kind::connection: return typeText(name) + "," + (number == 0 ? "client" : std::to_string(number));
+        case Kind::connecting: return isInternalFile(name) ? "connecting" : "connecting, asked for at " + place(*this);
+        case Kind::port: return "port " + std::to_string(number);
         case Kind::descriptor: return typeText(name) + ", descriptor " + std::to_string(number);
         case Kind::next: return "what a connection left for the next turn";
         case Kind::startup: return "startup";

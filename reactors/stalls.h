@@ -17,14 +17,14 @@ namespace bine::inline v0::detail {
 
 /// What a callback is called. Made for each one, so it only points at what lives for ever: names of types and of source files. No user code is asked.
 struct CallbackName {
-    enum class Kind : std::uint8_t { none, delayedCall, threadCall, connection, descriptor, next, startup, shutdown };
+    enum class Kind : std::uint8_t { none, delayedCall, threadCall, connection, connecting, port, descriptor, next, startup, shutdown };
 
     Kind kind = Kind::none;
-    std::uint32_t number = 0;   ///< line, session or descriptor
+    std::uint32_t number = 0;   ///< line, session, port or descriptor
     const char* name = nullptr; ///< of the source file, or of the type as typeid() says it
 
     explicit operator bool() const noexcept { return kind != Kind::none; }
-    /// "callLater() at main.cpp:12", "Echo,3", "Console, descriptor 7"
+    /// "callLater() at main.cpp:12", "Echo,3", "connecting, asked for at main.cpp:12", "port 8000", "Console, descriptor 7". No place inside the library.
     std::string text() const;
 };
 

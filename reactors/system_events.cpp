@@ -5,6 +5,7 @@
 
 #include "bine/defer/errors.h"
 #include "bine/log/log.h"
+#include "bine/log/place.h"
 #include "bine/reactors/activity.h"
 
 namespace bine::inline v0::detail {
@@ -28,6 +29,7 @@ const Logger& logger() {
 }
 
 std::string describe(const SystemTrigger& trigger) {
+    if (isInternal(trigger.where)) return "the library's 'before " + trigger.event + "' trigger";
     return "the 'before " + trigger.event + "' trigger added at " + trigger.where.file_name() + ":" + std::to_string(trigger.where.line());
 }
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "bine/defer/errors.h"
 #include "bine/log/log.h"
+#include "bine/log/place.h"
 #include "bine/reactors/fork.h"
 
 namespace bine::inline v0 {
@@ -351,7 +352,7 @@ std::vector<std::string> ThreadPoolState::describeWorkers() const {
     std::vector<std::string> all;
     for (const Worker* worker : workers_)
         if (worker->job && worker != workerOfThisThread)
-            all.push_back(worker->name + ", for " + inSeconds(now() - worker->since) + " at the job that was asked for at " + placeText(*worker->job));
+            all.push_back(worker->name + ", for " + inSeconds(now() - worker->since) + " at the job" + placeAfter("that was asked for at", *worker->job));
     return all;
 }
 

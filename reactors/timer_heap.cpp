@@ -5,6 +5,7 @@
 
 #include "bine/defer/errors.h"
 #include "bine/defer/pool.h"
+#include "bine/log/place.h"
 
 namespace bine::inline v0::detail {
 
@@ -209,7 +210,7 @@ void TimerHeap::forgetImmediate(Timer& timer) {
 }
 
 void TimerHeap::assertThread(const Timer& timer, const char* call) const {
-    home_.check([&] { return std::string(call) + " of the call scheduled at " + placeText(timer.where); });
+    home_.check([&] { return std::string(call) + " of the call" + placeAfter("scheduled at", timer.where); });
 }
 
 void TimerHeap::timerChanged(Timer& timer) {
