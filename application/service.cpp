@@ -11,6 +11,12 @@ namespace bine::inline v0 {
 
 using detail::ServiceState;
 
+Service& detail::serviceAt(Service* service, const char* call) {
+    if (!service)
+        throw std::invalid_argument(std::string(call) + ": the std::shared_ptr is null, and must hold a service");
+    return *service;
+}
+
 Service::Service() : state_(std::make_shared<ServiceState>(*this)) {}
 
 Service::~Service() {

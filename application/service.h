@@ -11,6 +11,7 @@
 #include <source_location>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -20,10 +21,13 @@
 namespace bine::inline v0 {
 
 class MultiService;
+class Service;
 
 namespace detail {
 class ServiceState;
-}
+/// Throws std::invalid_argument, with the name of the call, if there is none.
+BINE_EXPORT Service& serviceAt(Service* service, const char* call);
+} // namespace detail
 
 /// Derive from it, and override what there is to do. In a tree privilegedStartService() always comes before
 /// startService(), and stopService() ends what either has begun; then it may begin anew.
@@ -64,6 +68,13 @@ public:
     /// it has no parent. Throws std::invalid_argument if the parent has a child of that name, or descends from
     /// this; std::logic_error if the parent runs and this has not stopped yet. Not for constructors.
     void setServiceParent(MultiService& parent);
+    /// The same of a std::shared_ptr. Throws std::invalid_argument if it is null.
+    template <class S>
+        requires std::is_convertible_v<S*, MultiService*>
+    void setServiceParent(const std::shared_ptr<S>& parent) {
+        detail::serviceAt(parent.get(), "setServiceParent");
+        setServiceParent(*parent);
+    }
     /// Leaves the parent now, and is stopped if it runs. Fires when it has stopped, until when the parent keeps
     /// what it has kept; fails with what stopService() failed with. Without a parent nothing is left or stopped.
     Deferred<> disownServiceParent(std::source_location where = std::source_location::current());

@@ -2,13 +2,16 @@
 // startApplication: binds the root of a tree of services to a reactor.
 //
 //     auto application = std::make_shared<bine::MultiService>();
-//     std::make_shared<bine::TCPServer>(reactor, 8000, factory)->setServiceParent(*application);
-//     bine::startApplication(reactor, *application);
+//     std::make_shared<bine::TCPServer>(reactor, 8000, factory)->setServiceParent(application);
+//     bine::startApplication(reactor, application);
 //     reactor.run();
 //
 // It runs while the reactor runs, and is stopped 'before shutdown': the reactor, in full service, waits for its
 // end before it closes connections. Reactor's thread only.
 
+#include <version>  // first: without it Qt's moc cannot read <concepts>
+#include <concepts>
+#include <memory>
 #include <source_location>
 
 #include "bine/application/service.h"
@@ -30,5 +33,12 @@ class Reactor;
 /// std::logic_error if it has a parent.
 BINE_EXPORT Deferred<> startApplication(Reactor& reactor, Service& service,
                                         std::source_location where = std::source_location::current());
+
+/// The same of a std::shared_ptr, which the caller need not keep. Throws std::invalid_argument if it is null.
+template <std::derived_from<Service> S>
+Deferred<> startApplication(Reactor& reactor, const std::shared_ptr<S>& service,
+                            std::source_location where = std::source_location::current()) {
+    return startApplication(reactor, detail::serviceAt(service.get(), "startApplication"), where);
+}
 
 } // namespace bine::inline v0

@@ -65,17 +65,17 @@ int main() {
     auto application = std::make_shared<bine::MultiService>();
 
     auto visitors = std::make_shared<Visitors>(reactor);
-    visitors->setServiceParent(*application);
+    visitors->setServiceParent(application);
 
     auto greeting = std::make_shared<bine::TCPServer>(reactor, 8000, bine::Factory::forProtocol<Greeting>(visitors));
     greeting->setName("greeting");
-    greeting->setServiceParent(*application);
+    greeting->setServiceParent(application);
 
     auto report = std::make_shared<bine::TimerService>(reactor, 60s, [visitors] { std::printf("%d visitors\n", visitors->count()); });
-    report->setServiceParent(*application);
+    report->setServiceParent(application);
 
     try {
-        bine::startApplication(reactor, *application).addErrback([&](const bine::Failure& failure) {
+        bine::startApplication(reactor, application).addErrback([&](const bine::Failure& failure) {
             std::fprintf(stderr, "%s\n", failure.userMessage().c_str());
             reactor.stop();
         });

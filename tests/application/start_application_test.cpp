@@ -92,6 +92,30 @@ private slots:
         QCOMPARE(failure, std::string("oops"));
         QCOMPARE(story, std::string("p:a p:b +a -a +b -b"));
     }
+    void itTakesASharedPointerWhichTheReactorKeeps() {
+        std::string story;
+        EpollReactor reactor;
+        bine::Reactor& any = reactor;
+        bine::startApplication(any, std::make_shared<Told>(story, "a"));
+        auto root = std::make_shared<MultiService>();
+        const std::shared_ptr<Service> child = std::make_shared<Told>(story, "b");
+        child->setServiceParent(root);
+        bine::startApplication(any, root);
+        runToTheEnd(reactor);
+        QCOMPARE(story, std::string("p:a p:b +a +b -b -a"));
+    }
+    void aNullPointerIsRefusedByName() {
+        EpollReactor reactor;
+        try {
+            bine::startApplication(reactor, std::shared_ptr<Service>());
+            QFAIL("it was taken");
+        } catch (const std::invalid_argument& e) {
+            QVERIFY2(std::string(e.what()).starts_with("startApplication: "), e.what());
+        }
+        Service service;
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, service.setServiceParent(std::shared_ptr<MultiService>()));
+        QVERIFY(!service.parent());
+    }
     void theStopIsWaitedFor() {
         struct Slow : Service {
             explicit Slow(EpollReactor& reactor) : reactor_(reactor) {}
