@@ -172,6 +172,20 @@ public:
     virtual std::vector<ReadDescriptor*> getReaders() const;
     virtual std::vector<WriteDescriptor*> getWriters() const;
 
+    // --- Bounds. A reactor that has no such bound ignores it (a simulated one).
+
+    /// How long one turn may take before the host gets control again: 1 ms in hosts, no limit in the own loop unless set. Zero: one callback of each kind. Throws
+    /// std::invalid_argument if negative.
+    virtual void setTurnBudget(Delay budget);
+    /// How many turns may be on the stack, each but the first in an event loop that a callback of the one before runs: 64 unless set. Beyond that a nested turn runs
+    /// nothing, one warning in a run names the callback, and the turn below serves what waits. See docs/nested-loops.md for the stack that a turn needs. Throws
+    /// std::invalid_argument below 1.
+    virtual void setNestingLimit(int turns);
+    /// How long all of shutdown may take: 750 ms unless set; `infinite` for no bound. What is not done by then is logged by name and left. Throws
+    /// std::invalid_argument if negative.
+    virtual void setShutdownDeadline(Delay deadline);
+    static constexpr Duration infinite = (Duration::max)();
+
     // --- The service slot: what floors above hang onto a reactor (networking, a resolver), found by interface.
 
     template <class I>

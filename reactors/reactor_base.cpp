@@ -33,6 +33,10 @@ void Reactor::suggestThreadPoolSize(std::size_t most) {
     pool.adjustPoolsize((std::min)(pool.least(), most), most);
 }
 
+void Reactor::setTurnBudget(Delay) {}
+void Reactor::setNestingLimit(int) {}
+void Reactor::setShutdownDeadline(Delay) {}
+
 void Reactor::runInThread(Function<void()> f, std::source_location where) { threadPool().callInThread(std::move(f), where); }
 
 PhaseName::PhaseName(const char* name, std::source_location where) : phase_(Phase::before), where_(where) {

@@ -59,16 +59,9 @@ public:
     std::vector<ReadDescriptor*> getReaders() const override;
     std::vector<WriteDescriptor*> getWriters() const override;
     detail::ReactorCore* core() noexcept override { return core_; }
-
-    /// How long one turn may take before the host gets control again: 1 ms in hosts, no limit in the own loop unless set. Zero: one callback of each kind.
-    void setTurnBudget(Delay budget);
-    /// How many turns may be on the stack, each but the first in an event loop that a callback of the one before runs: 64 unless set. Beyond that a nested turn runs
-    /// nothing, one warning in a run names the callback, and the turn below serves what waits. See docs/nested-loops.md for the stack that a turn needs. Throws
-    /// std::invalid_argument below 1.
-    void setNestingLimit(int turns);
-    /// How long all of shutdown may take: 750 ms unless set. What is not done by then is logged by name and left.
-    void setShutdownDeadline(Delay deadline);
-    static constexpr Duration infinite = (Duration::max)();
+    void setTurnBudget(Delay budget) override;
+    void setNestingLimit(int turns) override;
+    void setShutdownDeadline(Delay deadline) override;
 
     /// Whether SIGINT and SIGTERM stop the reactor while it runs. Unless said they do in a run() that waits by itself, on the process's main thread, and not in hosts,
     /// whose application decides. What is not at its default disposition when the reactor starts is left alone. Said while it runs it counts at once: `on` takes what

@@ -23,6 +23,20 @@ private slots:
         QVERIFY(!reactor().running());
     }
 
+    void boundsAreSetThroughAnyReactor() {
+        bine::Reactor& any = reactor();
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, any.setTurnBudget(-1ms));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, any.setNestingLimit(0));
+        QVERIFY_THROWS_EXCEPTION(std::invalid_argument, any.setShutdownDeadline(-1ms));
+        any.setShutdownDeadline(1ms);
+        Resolver<> never;
+        any.addSystemEventTrigger("before", "shutdown", [&] { return never.deferred(); });
+        runToTheEnd(); // within the deadline
+        const auto errors = loggedErrors();
+        QCOMPARE(errors.size(), std::size_t(1));
+        QVERIFY2(errors[0].find("lifecycle.cpp:") != std::string::npos, errors[0].c_str());
+    }
+
     void r001_stopBeforeRunDoesNotSpoilTheRun() {
         QVERIFY_THROWS_EXCEPTION(bine::ReactorNotRunning, reactor().stop());
         bool called = false;
