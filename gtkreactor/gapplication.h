@@ -7,7 +7,11 @@
 //
 // Needs gio-2.0 in the program, not in Bine. Once, before run(); else it throws ReactorAlreadyRunning.
 
+// Qt's keyword, if its headers came first; a member of a structure in GIO.
+#pragma push_macro("signals")
+#undef signals
 #include <gio/gio.h>
+#pragma pop_macro("signals")
 
 #include <memory>
 
