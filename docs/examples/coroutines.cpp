@@ -5,9 +5,12 @@
 #include <string>
 #include <utility>
 
+#include "bine/defer/defer_later.h"
 #include "bine/defer/deferred.h"
 #include "bine/defer/errors.h"
 #include "bine/defer/owner.h"
+#include "bine/net/protocol.h"
+#include "bine/net/transport.h"
 #include "bine/reactors/native_reactors.h"
 
 using namespace std::chrono_literals;
@@ -50,6 +53,26 @@ static bine::Deferred<> twoAtOnce(bine::Clock& clock) {
 static bine::Deferred<> withCallbacks(bine::Clock& clock, std::string unit) {
     auto text = measured(clock, 3).addCallback([unit](int value) { return std::to_string(value) + unit; });
     std::puts((co_await text).c_str());                        // a Deferred that was made with captures has a name
+}
+
+class Greeter : public bine::Protocol {
+public:
+    void connectionMade() override { greet("world").ownedBy(scope_).logFailures("No greeting"); }
+
+private:
+    bine::Deferred<> greet(std::string name) {
+        co_await bine::deferLater(transport().clock(), 1s);
+        transport().write("hello, " + name + "\r\n");          // asked for again after the co_await
+    }
+    bine::Scope scope_;                                        // ends the coroutine with the protocol
+};
+
+[[maybe_unused]] static bine::Deferred<> farewell(std::shared_ptr<bine::Protocol> protocol) {
+    const auto transport = protocol->transport().shared_from_this();
+    if (!transport) co_return;                                 // not connected
+    transport->write("goodbye\r\n");
+    co_await transport->drained();
+    transport->loseConnection();                               // kept, so it is there, even if the connection has ended
 }
 
 int main() {
