@@ -103,8 +103,9 @@ concept AnsweringProtocol = std::derived_from<P, Protocol> && requires(P& protoc
 /// or the connection. The owners of the Deferred own the connection, as those of connectProtocol().
 template <AnsweringProtocol P>
 auto ask(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
-         const TCPClientOptions& options = TCPClientOptions()) -> decltype(protocol->answer()) {
-    return connectProtocol(reactor, host, port, std::move(protocol), options)
+         const TCPClientOptions& options = TCPClientOptions(),
+         std::source_location where = std::source_location::current()) -> decltype(protocol->answer()) {
+    return connectProtocol(reactor, host, port, std::move(protocol), options, where)
         .addCallback([](std::shared_ptr<P> connected) { return connected->answer(); });
 }
 

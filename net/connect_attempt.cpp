@@ -11,8 +11,11 @@ namespace bine::inline v0::detail {
 // A name server may give thousands; more than these would get no time worth having.
 constexpr std::size_t mostAddresses = 32;
 
-ConnectAttempt::ConnectAttempt(std::shared_ptr<Room> room, Address destination, StreamOptions options)
-    : room_(room), destination_(std::move(destination)), options_(std::move(options)) {}
+ConnectAttempt::ConnectAttempt(std::shared_ptr<Room> room, Address destination, StreamOptions options,
+                               std::source_location where)
+    : room_(room), destination_(std::move(destination)), options_(std::move(options)), where_(where) {
+    options_.askedAt(where);
+}
 
 ConnectAttempt::~ConnectAttempt() = default;
 
@@ -32,8 +35,8 @@ Deferred<std::shared_ptr<Transport>> ConnectAttempt::start(Duration timeout) {
     room->add(self);
     timeout_ = timeout;
     started_ = reactor->now();
-    deadline_ = reactor->callLater(timeout, [self] { self->deadlinePassed(); });
-    begin_ = reactor->callLater(Duration::zero(), [self] { self->begin(); });
+    deadline_ = reactor->callLater(Delay(timeout, where_), [self] { self->deadlinePassed(); });
+    begin_ = reactor->callLater(Delay(Duration::zero(), where_), [self] { self->begin(); });
     return result;
 }
 
@@ -82,7 +85,7 @@ void ConnectAttempt::tryNext() {
     const auto self = shared_from_this();
     if (!addresses_.empty()) {
         const Duration left = (std::max)(started_ + timeout_ - currentStarted_, Duration::zero());
-        share_ = reactor->callLater(left / static_cast<Duration::rep>(addresses_.size() + 1),
+        share_ = reactor->callLater(Delay(left / static_cast<Duration::rep>(addresses_.size() + 1), where_),
                                     [self] { self->shareIsOver(); });
     }
     // After this one failed or was given up, its number is another one.

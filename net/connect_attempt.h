@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,9 @@ namespace bine::inline v0::detail {
 
 class ConnectAttempt final : public Room::Member, public std::enable_shared_from_this<ConnectAttempt> {
 public:
-    ConnectAttempt(std::shared_ptr<Room> room, Address destination, StreamOptions options);
+    /// `where` is the place in the program that asked for the connection.
+    ConnectAttempt(std::shared_ptr<Room> room, Address destination, StreamOptions options,
+                   std::source_location where);
     ~ConnectAttempt() override;
 
     /// Begins in a later turn; fails at once if the reactor is gone.
@@ -48,6 +51,7 @@ private:
     std::weak_ptr<Room> room_;
     Address destination_;
     StreamOptions options_;
+    const std::source_location where_;
     Duration timeout_{};
     TimePoint started_;
     std::vector<Address> addresses_; // to be tried, the next one last

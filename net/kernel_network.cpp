@@ -49,8 +49,8 @@ class ConnectingSocket final : public IoHandler {
 public:
     using Answer = Resolver<std::shared_ptr<Transport>>;
 
-    explicit ConnectingSocket(const SocketAddress& target)
-        : target_(target), destination_(target.address().text()) {}
+    ConnectingSocket(const SocketAddress& target, std::source_location askedAt)
+        : target_(target), destination_(target.address().text()), askedAt_(askedAt) {}
 
     Deferred<std::shared_ptr<Transport>> start(ReactorCore& core, int fd) {
         openIn(core, fd);
@@ -96,6 +96,9 @@ public:
             answer_->errback(ConnectError(destination_, 0, "the reactor has stopped"));
     }
     LogContext logContext() override { return LogContext("connecting to " + destination_); }
+    CallbackName callbackName() const noexcept override {
+        return {CallbackName::Kind::connecting, askedAt_.line(), askedAt_.file_name()};
+    }
 
     // A socket that connects to a free port of this computer may get that very port as its own, and then
     // meets itself (RFC 9293, 3.5: simultaneous open).
@@ -118,6 +121,7 @@ public:
 private:
     SocketAddress target_;
     std::string destination_;
+    const std::source_location askedAt_;
     std::unique_ptr<Answer> answer_;
 };
 
@@ -241,7 +245,7 @@ Deferred<std::shared_ptr<Transport>> KernelNetwork::connectStream(const Address&
     }
     if (errno != EINPROGRESS && errno != EINTR)
         return bine::fail<Made>(connectFailure(address.text(), errno));
-    return std::make_shared<ConnectingSocket>(target)->start(*core_, fd.release());
+    return std::make_shared<ConnectingSocket>(target, options.askedAt())->start(*core_, fd.release());
 }
 
 std::unique_ptr<StreamListener>

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,17 @@ public:
         bindAddress_ = std::move(address);
         return *this;
     }
+    /// The place in the program that asked for the connection: what reports name.
+    StreamOptions& askedAt(std::source_location where) {
+        askedAt_ = where;
+        return *this;
+    }
     const std::optional<Address>& bindAddress() const noexcept { return bindAddress_; }
+    const std::source_location& askedAt() const noexcept { return askedAt_; }
 
 private:
     std::optional<Address> bindAddress_;
+    std::source_location askedAt_;
 };
 
 /// A port that accepts. Its destructor closes it; transports that were accepted live on.

@@ -48,8 +48,8 @@ public:
 
     static Stream streamOf(std::shared_ptr<StreamProtocol> protocol) { return Stream(std::move(protocol)); }
 
-    Deferred<std::string> read(Want want);
-    Deferred<> closed();
+    Deferred<std::string> read(Want want, std::source_location where);
+    Deferred<> closed(std::source_location where);
     bool atEnd() const noexcept { return ended() && buffered() == 0; }
 
     void connectionMade() override;
@@ -160,13 +160,13 @@ Result<std::string> StreamProtocol::atTheEnd(const Want& want) {
     return EndOfStreamError(take(buffered()));
 }
 
-Deferred<std::string> StreamProtocol::read(Want want) {
+Deferred<std::string> StreamProtocol::read(Want want, std::source_location where) {
     if (pending_ && !pending_->called())
         throw std::logic_error("Stream: a read waits already; await it before the next one");
     scanned_ = 0;
     if (auto result = attempt(want)) {
         if (result->isFailure())
-            return fail<std::string>(result->failure());
+            return fail<std::string>(result->failure(), where);
         return succeed(std::move(*result).value());
     }
     want_ = std::move(want);
@@ -174,7 +174,7 @@ Deferred<std::string> StreamProtocol::read(Want want) {
         if (const auto self = std::static_pointer_cast<StreamProtocol>(weak.lock()))
             self->want_.reset();
     });
-    auto answer = pending_->deferred();
+    auto answer = pending_->deferred(where);
     resume();
     return answer;
 }
@@ -248,10 +248,10 @@ void StreamProtocol::connectionLost(const Failure& reason) {
             waiter.callback();
 }
 
-Deferred<> StreamProtocol::closed() {
+Deferred<> StreamProtocol::closed(std::source_location where) {
     if (lost_ || !connected())
         return succeed();
-    return closing_.emplace_back().deferred();
+    return closing_.emplace_back().deferred(where);
 }
 
 namespace {
@@ -293,23 +293,23 @@ Stream Stream::over(Reactor& reactor, const std::shared_ptr<Transport>& transpor
     return Stream(std::move(protocol));
 }
 
-static Deferred<std::string> readOf(const std::shared_ptr<detail::StreamProtocol>& protocol, Want want) {
+static Deferred<std::string> readOf(const std::shared_ptr<detail::StreamProtocol>& protocol, Want want, std::source_location where) {
     if (!protocol)
-        return fail<std::string>(ConnectionLost("the Stream has no connection"));
-    return protocol->read(std::move(want));
+        return fail<std::string>(ConnectionLost("the Stream has no connection"), where);
+    return protocol->read(std::move(want), where);
 }
 
-Deferred<std::string> Stream::read(std::size_t maximum) {
+Deferred<std::string> Stream::read(std::size_t maximum, std::source_location where) {
     if (maximum == 0)
         throw std::invalid_argument("Stream::read: maximum must be at least 1");
-    return readOf(protocol_, {Want::Kind::some, maximum, {}});
+    return readOf(protocol_, {Want::Kind::some, maximum, {}}, where);
 }
 
-Deferred<std::string> Stream::readLine(std::size_t maximum) { return readOf(protocol_, {Want::Kind::line, maximum, {}}); }
+Deferred<std::string> Stream::readLine(std::size_t maximum, std::source_location where) { return readOf(protocol_, {Want::Kind::line, maximum, {}}, where); }
 
-Deferred<std::optional<std::string>> Stream::nextLine(std::size_t maximum) {
+Deferred<std::optional<std::string>> Stream::nextLine(std::size_t maximum, std::source_location where) {
     using Line = std::optional<std::string>;
-    return readOf(protocol_, {Want::Kind::lastLine, maximum, {}})
+    return readOf(protocol_, {Want::Kind::lastLine, maximum, {}}, where)
         .addCallbacks([](std::string line) { return Line(std::move(line)); },
                       [](const Failure& failure) -> Line {
                           failure.trap<EndOfStreamError>();
@@ -317,17 +317,17 @@ Deferred<std::optional<std::string>> Stream::nextLine(std::size_t maximum) {
                       });
 }
 
-Deferred<std::string> Stream::readExactly(std::size_t count) { return readOf(protocol_, {Want::Kind::exactly, count, {}}); }
+Deferred<std::string> Stream::readExactly(std::size_t count, std::source_location where) { return readOf(protocol_, {Want::Kind::exactly, count, {}}, where); }
 
-Deferred<std::string> Stream::readUntil(std::string_view delimiter, std::size_t maximum) {
+Deferred<std::string> Stream::readUntil(std::string_view delimiter, std::size_t maximum, std::source_location where) {
     if (delimiter.empty())
         throw std::invalid_argument("Stream::readUntil: the delimiter is empty");
-    return readOf(protocol_, {Want::Kind::until, maximum, std::string(delimiter)});
+    return readOf(protocol_, {Want::Kind::until, maximum, std::string(delimiter)}, where);
 }
 
-Deferred<std::string> Stream::readAll(std::size_t maximum) { return readOf(protocol_, {Want::Kind::all, maximum, {}}); }
+Deferred<std::string> Stream::readAll(std::size_t maximum, std::source_location where) { return readOf(protocol_, {Want::Kind::all, maximum, {}}, where); }
 
-Deferred<> Stream::drained() { return transport().drained(); }
+Deferred<> Stream::drained(std::source_location where) { return transport().drained(where); }
 
 void Stream::endWriting() {
     if (auto* halfCloseable = transport().as<HalfCloseableTransport>())
@@ -341,14 +341,15 @@ void Stream::close() {
 
 void Stream::abort() { transport().abortConnection(); }
 
-Deferred<> Stream::closed() { return protocol_ ? protocol_->closed() : succeed(); }
+Deferred<> Stream::closed(std::source_location where) { return protocol_ ? protocol_->closed(where) : succeed(); }
 
 bool Stream::connected() const noexcept { return protocol_ && protocol_->connected(); }
 bool Stream::atEnd() const noexcept { return !protocol_ || protocol_->atEnd(); }
 Transport& Stream::transport() const noexcept { return protocol_ ? protocol_->transport() : nullTransport(); }
 
-Deferred<Stream> openConnection(Reactor& reactor, std::string_view host, Port port, const TCPClientOptions& options) {
-    return connectProtocol(reactor, host, port, std::make_shared<detail::StreamProtocol>(), options)
+Deferred<Stream> openConnection(Reactor& reactor, std::string_view host, Port port, const TCPClientOptions& options,
+                                std::source_location where) {
+    return connectProtocol(reactor, host, port, std::make_shared<detail::StreamProtocol>(), options, where)
         .addCallback([](std::shared_ptr<detail::StreamProtocol> protocol) {
             return detail::StreamProtocol::streamOf(std::move(protocol));
         });

@@ -23,6 +23,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -80,18 +81,24 @@ public:
     // --- Reading. A second read while one waits throws std::logic_error.
 
     /// Some bytes, at least one and at most `maximum`; none at the end.
-    Deferred<std::string> read(std::size_t maximum = 64 * 1024);
+    Deferred<std::string> read(std::size_t maximum = 64 * 1024,
+                               std::source_location where = std::source_location::current());
     /// The next line, without its "\n" or "\r\n". Fails with EndOfStreamError, and with StreamLimitError if the line is longer
     /// than `maximum`.
-    Deferred<std::string> readLine(std::size_t maximum = 16 * 1024);
+    Deferred<std::string> readLine(std::size_t maximum = 16 * 1024,
+                                   std::source_location where = std::source_location::current());
     /// The next line; at the end the last one, terminated or not, and then none.
-    Deferred<std::optional<std::string>> nextLine(std::size_t maximum = 16 * 1024);
+    Deferred<std::optional<std::string>> nextLine(std::size_t maximum = 16 * 1024,
+                                                  std::source_location where = std::source_location::current());
     /// Exactly `count` bytes. Fails with EndOfStreamError.
-    Deferred<std::string> readExactly(std::size_t count);
+    Deferred<std::string> readExactly(std::size_t count,
+                                      std::source_location where = std::source_location::current());
     /// The bytes before `delimiter`, which is consumed too. Throws std::invalid_argument if it is empty. Fails as readLine().
-    Deferred<std::string> readUntil(std::string_view delimiter, std::size_t maximum = 16 * 1024);
+    Deferred<std::string> readUntil(std::string_view delimiter, std::size_t maximum = 16 * 1024,
+                                    std::source_location where = std::source_location::current());
     /// Everything until the end. Fails with StreamLimitError if that is more than `maximum`.
-    Deferred<std::string> readAll(std::size_t maximum);
+    Deferred<std::string> readAll(std::size_t maximum,
+                                  std::source_location where = std::source_location::current());
 
     // --- Writing.
 
@@ -101,7 +108,7 @@ public:
         transport().write(std::forward<Data>(data));
     }
     /// Transport::drained(): fires when all that was written has been handed to the kernel.
-    Deferred<> drained();
+    Deferred<> drained(std::source_location where = std::source_location::current());
     /// The peer sees the end of what we write; reading goes on.
     void endWriting();
 
@@ -112,7 +119,7 @@ public:
     /// Closes now; what was written and not yet sent is dropped.
     void abort();
     /// Fires when the connection has ended, in whatever way.
-    Deferred<> closed();
+    Deferred<> closed(std::source_location where = std::source_location::current());
     /// Whether there is a connection, which may be read or written.
     bool connected() const noexcept;
     /// True when the peer has ended its writing and everything has been read.
@@ -134,7 +141,8 @@ private:
 /// Connects to a host, a literal or a name. Fails as connectProtocol(); cancelling ends the attempt. The owners of the
 /// Deferred, and of a coroutine that awaits it, own the connection: when one of them dies, it is aborted.
 BINE_EXPORT Deferred<Stream> openConnection(Reactor& reactor, std::string_view host, Port port,
-                                            const TCPClientOptions& options = TCPClientOptions());
+                                            const TCPClientOptions& options = TCPClientOptions(),
+                                            std::source_location where = std::source_location::current());
 
 namespace detail {
 /// What becomes of each connection.

@@ -44,8 +44,9 @@ namespace detail {
 // --- Connecting
 
 ConnectorState::ConnectorState(const std::shared_ptr<Room>& room, Address destination,
-                               std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options)
-    : room_(room), destination_(std::move(destination)), factory_(std::move(factory)), options_(options) {}
+                               std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options,
+                               std::source_location where)
+    : room_(room), destination_(std::move(destination)), factory_(std::move(factory)), options_(options), where_(where) {}
 
 void ConnectorState::connect() {
     if (state_ != Connector::State::disconnected)
@@ -80,7 +81,7 @@ void ConnectorState::begin(const std::shared_ptr<Room>& room) {
     const auto self = shared_from_this();
     again_ = false;
     state_ = Connector::State::connecting;
-    attempt_ = std::make_shared<ConnectAttempt>(room, destination_, streamOptions(options_));
+    attempt_ = std::make_shared<ConnectAttempt>(room, destination_, streamOptions(options_), where_);
     try {
         attempt_->start(options_.connectTimeout())
             .addCallbacks(
@@ -150,7 +151,7 @@ void ConnectorState::disconnect(Duration within) {
     if (reactor && (!closing_.active() || closing_.getTime() > reactor->now() + within)) {
         if (closing_.active())
             closing_.cancel();
-        closing_ = reactor->callLater(within, [weak = weak_from_this()] {
+        closing_ = reactor->callLater(Delay(within, where_), [weak = weak_from_this()] {
             if (const auto connector = weak.lock())
                 connector->abort();
         });
@@ -284,7 +285,7 @@ void ConnectorState::connectLater(Clock& clock, Duration delay) {
     stopWaiting();
     if (const auto room = room_.lock())
         room->add(self);
-    waiting_ = clock.callLater(delay, [weak = weak_from_this()] {
+    waiting_ = clock.callLater(Delay(delay, where_), [weak = weak_from_this()] {
         const auto connector = weak.lock();
         if (connector && connector->mayRetry())
             connector->connect();
@@ -313,8 +314,9 @@ bool ConnectorState::serves(const Protocol& protocol) const noexcept {
 // --- One connection
 
 OneConnection::OneConnection(const std::shared_ptr<Room>& room, Address destination,
-                             std::shared_ptr<Factory> factory, const TCPClientOptions& options)
-    : room_(room), destination_(std::move(destination)), factory_(std::move(factory)), options_(options) {}
+                             std::shared_ptr<Factory> factory, const TCPClientOptions& options,
+                             std::source_location where)
+    : room_(room), destination_(std::move(destination)), factory_(std::move(factory)), options_(options), where_(where) {}
 
 Deferred<std::shared_ptr<Protocol>> OneConnection::start() {
     const auto self = shared_from_this();
@@ -324,9 +326,9 @@ Deferred<std::shared_ptr<Protocol>> OneConnection::start() {
         if (const auto connection = weak.lock())
             connection->cancel();
     });
-    auto result = answer_->deferred();
+    auto result = answer_->deferred(where_);
     given_ = result.ref();
-    attempt_ = std::make_shared<ConnectAttempt>(room_.lock(), destination_, streamOptions(options_));
+    attempt_ = std::make_shared<ConnectAttempt>(room_.lock(), destination_, streamOptions(options_), where_);
     attempt_->start(options_.connectTimeout())
         .addCallbacks([self](std::shared_ptr<Transport> transport) { self->connected(std::move(transport)); },
                       [self](const Failure& reason) { self->failed(reason); });
@@ -418,9 +420,9 @@ private:
 };
 
 PortState::PortState(const std::shared_ptr<Room>& room, Address address, const TCPServerOptions& options,
-                     std::shared_ptr<Factory> factory)
+                     std::shared_ptr<Factory> factory, std::source_location where)
     : room_(room), address_(std::move(address)), backlog_(options.backlog()), maximum_(options.maximumConnections()),
-      factory_(std::move(factory)) {}
+      factory_(std::move(factory)), where_(where) {}
 
 void PortState::pause(bool on) {
     paused_ = on;
@@ -474,10 +476,10 @@ void PortState::start() {
     logger().info("starting on " + std::to_string(address_.port()));
 }
 
-Deferred<> PortState::stop() {
+Deferred<> PortState::stop(std::source_location where) {
     if (!listener_ && !starting_)
         return succeed();
-    auto result = waiting_.emplace_back().deferred();
+    auto result = waiting_.emplace_back().deferred(where);
     if (!std::exchange(stopping_, true) && listener_)
         closeLater();
     return result;
@@ -486,7 +488,7 @@ Deferred<> PortState::stop() {
 void PortState::closeLater() {
     const auto room = room_.lock();
     if (Reactor* const reactor = room ? room->reactor() : nullptr)
-        reactor->callLater(Duration::zero(), [self = shared_from_this()] { self->closeNow(); });
+        reactor->callLater(Delay(Duration::zero(), where_), [self = shared_from_this()] { self->closeNow(); });
     else
         closeNow();
 }
@@ -635,12 +637,12 @@ bool ListeningPort::listening() const {
     state_->assertThread("listening()");
     return state_->listening();
 }
-Deferred<> ListeningPort::stopListening() const {
+Deferred<> ListeningPort::stopListening(std::source_location where) const {
     const auto state = state_;
     if (!state)
         return succeed();
     state->assertThread("stopListening()");
-    return state->stop();
+    return state->stop(where);
 }
 void ListeningPort::startListening() const {
     const auto state = state_;
@@ -681,40 +683,42 @@ void assertThread(const Reactor& reactor, const char* call, std::string_view hos
 } // namespace
 
 Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
-                     std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options) {
+                     std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options,
+                     std::source_location where) {
     assertThread(reactor, "connectTCP()", host, port);
     if (!factory)
         throw std::invalid_argument("connectTCP: there is no factory");
     auto state = std::make_shared<detail::ConnectorState>(detail::Room::of(reactor), Address::of(host, port),
-                                                          std::move(factory), options);
+                                                          std::move(factory), options, where);
     state->connect();
     return Connector(std::move(state));
 }
 
 ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> factory,
-                        const TCPServerOptions& options) {
+                        const TCPServerOptions& options, std::source_location where) {
     assertThread(reactor, "listenTCP()", options.listenOn(), port);
     if (!factory)
         throw std::invalid_argument("listenTCP: there is no factory");
     Address address = Address::of(options.listenOn().empty() ? "0.0.0.0" : options.listenOn(), port);
     auto state = std::make_shared<detail::PortState>(detail::Room::of(reactor), std::move(address),
-                                                     options, std::move(factory));
+                                                     options, std::move(factory), where);
     state->start();
     return ListeningPort(std::move(state));
 }
 
 Deferred<std::shared_ptr<Protocol>> connectFactory(Reactor& reactor, std::string_view host, Port port,
                                                    std::shared_ptr<Factory> factory,
-                                                   const TCPClientOptions& options) {
+                                                   const TCPClientOptions& options,
+                                                   std::source_location where) {
     assertThread(reactor, "connectFactory()", host, port);
     if (!factory)
         throw std::invalid_argument("connectFactory: there is no factory");
     try {
         return std::make_shared<detail::OneConnection>(detail::Room::of(reactor), Address::of(host, port),
-                                                       std::move(factory), options)
+                                                       std::move(factory), options, where)
             ->start();
     } catch (...) {
-        return fail<std::shared_ptr<Protocol>>(detail::failureOfCurrentException());
+        return fail<std::shared_ptr<Protocol>>(detail::failureOfCurrentException(), where);
     }
 }
 

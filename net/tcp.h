@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -161,7 +162,7 @@ public:
     bool listening() const;
     /// Closes the port in a later turn, then fires; established connections stay. Fails if stopFactory()
     /// threw. Fires at once if it does not listen.
-    Deferred<> stopListening() const;
+    Deferred<> stopListening(std::source_location where = std::source_location::current()) const;
     /// Listens again after stopListening(), on the port number it had. Throws CannotListenError;
     /// std::logic_error if it listens. Does nothing where Connector::connect() does nothing.
     void startListening() const;
@@ -192,7 +193,8 @@ private:
 /// begins in a later turn.
 BINE_EXPORT Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
                                  std::shared_ptr<ClientFactory> factory,
-                                 const TCPClientOptions& options = TCPClientOptions());
+                                 const TCPClientOptions& options = TCPClientOptions(),
+                                 std::source_location where = std::source_location::current());
 
 /// Refused in words: no factory for clients.
 template <class X>
@@ -212,7 +214,8 @@ Connector connectTCP(Reactor&, std::string_view, Port, X&&, const TCPClientOptio
 
 /// Listens; port 0 picks one (see getHost()). Throws CannotListenError, InvalidAddressError.
 BINE_EXPORT ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> factory,
-                                    const TCPServerOptions& options = TCPServerOptions());
+                                    const TCPServerOptions& options = TCPServerOptions(),
+                                    std::source_location where = std::source_location::current());
 
 /// Refused in words: no factory.
 template <class X>
@@ -233,7 +236,8 @@ ListeningPort listenTCP(Reactor&, Port, X&&, const TCPServerOptions& = TCPServer
 /// does not: write transport().ownedBy(owner).
 BINE_EXPORT Deferred<std::shared_ptr<Protocol>>
 connectFactory(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<Factory> factory,
-               const TCPClientOptions& options = TCPClientOptions());
+               const TCPClientOptions& options = TCPClientOptions(),
+               std::source_location where = std::source_location::current());
 
 /// Refused in words: no factory.
 template <class X>
@@ -251,13 +255,14 @@ detail::Refused connectFactory(Reactor&, std::string_view, Port, X&&,
 template <class P>
 requires std::derived_from<P, Protocol> Deferred<std::shared_ptr<P>>
 connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
-                const TCPClientOptions& options = TCPClientOptions()) {
+                const TCPClientOptions& options = TCPClientOptions(),
+                std::source_location where = std::source_location::current()) {
     // Hands the protocol over: a factory that kept it would keep itself, through the protocol's factory().
     auto factory = Factory::make([protocol = std::move(protocol)](const Address&) mutable {
         return std::exchange(protocol, nullptr);
     });
     factory->noisy = false;
-    return connectFactory(reactor, host, port, std::move(factory), options)
+    return connectFactory(reactor, host, port, std::move(factory), options, where)
         .addCallback(
             [](std::shared_ptr<Protocol> made) { return std::static_pointer_cast<P>(std::move(made)); });
 }

@@ -27,6 +27,9 @@ public:
     void ioReady(unsigned events) override;
     void reactorStopped() override { close(); }
     LogContext logContext() override { return LogContext("port " + address_.text()); }
+    CallbackName callbackName() const noexcept override {
+        return {CallbackName::Kind::port, address_.port(), nullptr};
+    }
 
 private:
     enum class Outcome { accepted, again, blocked, starved };

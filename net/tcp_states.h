@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <vector>
 
 #include "bine/defer/home_thread.h"
@@ -23,7 +24,8 @@ namespace bine::inline v0::detail {
 class ConnectorState final : public Room::Member, public std::enable_shared_from_this<ConnectorState> {
 public:
     ConnectorState(const std::shared_ptr<Room>& room, Address destination,
-                   std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options);
+                   std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options,
+                   std::source_location where);
 
     /// Ends the program if `call` of the handle came from another thread.
     void assertThread(const char* call) const {
@@ -71,6 +73,7 @@ private:
     Address destination_;
     std::shared_ptr<ClientFactory> factory_;
     TCPClientOptions options_;
+    const std::source_location where_; // of connectTCP()
     Connector::State state_ = Connector::State::disconnected;
     bool starting_ = false; // startFactory() is on the stack
     bool factoryStarted_ = false;
@@ -91,7 +94,7 @@ private:
 class PortState final : public Room::Member, public std::enable_shared_from_this<PortState> {
 public:
     PortState(const std::shared_ptr<Room>& room, Address address, const TCPServerOptions& options,
-              std::shared_ptr<Factory> factory);
+              std::shared_ptr<Factory> factory, std::source_location where);
 
     /// Ends the program if `call` of the handle came from another thread.
     void assertThread(const char* call) const {
@@ -99,7 +102,7 @@ public:
     }
     /// Throws CannotListenError and what startFactory() throws.
     void start();
-    Deferred<> stop();
+    Deferred<> stop(std::source_location where);
     void pause(bool on);
     bool listening() const noexcept { return listener_ != nullptr && !stopping_; }
     const Address& address() const noexcept { return address_; }
@@ -126,6 +129,7 @@ private:
     bool paused_ = false;
     bool warned_ = false; // that it is full
     std::shared_ptr<Factory> factory_;
+    const std::source_location where_; // of listenTCP()
     std::unique_ptr<StreamListener> listener_;
     bool starting_ = false; // start() is on the stack
     bool stopping_ = false;
@@ -141,7 +145,7 @@ public:
     using Made = std::shared_ptr<Protocol>;
 
     OneConnection(const std::shared_ptr<Room>& room, Address destination, std::shared_ptr<Factory> factory,
-                  const TCPClientOptions& options);
+                  const TCPClientOptions& options, std::source_location where);
     /// Throws what startFactory() throws.
     Deferred<Made> start();
 
@@ -157,6 +161,7 @@ private:
     Address destination_;
     std::shared_ptr<Factory> factory_;
     TCPClientOptions options_;
+    const std::source_location where_; // of connectFactory()
     std::unique_ptr<Resolver<Made>> answer_;  // null once it has fired
     DeferredRef given_;                       // the Deferred of answer_
     std::shared_ptr<ConnectAttempt> attempt_; // null once it has ended

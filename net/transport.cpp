@@ -697,15 +697,15 @@ void Transport::outputDrained() {
         endIfFinished();
 }
 
-Deferred<> Transport::drained() {
+Deferred<> Transport::drained(std::source_location where) {
     assertThread("drained()");
     if (state_ == State::ended || state_ == State::lost)
-        return fail<void>(ConnectionLost("the connection has ended"));
+        return fail<void>(ConnectionLost("the connection has ended"), where);
     if (outputFailed())
-        return fail<void>(*extras_->outputError);
+        return fail<void>(*extras_->outputError, where);
     if (buffered() == 0)
         return succeed();
-    return extras().waiters.emplace_back().deferred();
+    return extras().waiters.emplace_back().deferred(where);
 }
 
 void Transport::maxBuffered(std::size_t bytes) {

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -89,7 +90,7 @@ public:
     /// Fires when nothing waits any more: at once, or from a later turn. Fails with the reason when the
     /// connection ends first (or has ended). Any number may wait. For a sender that makes its own pace:
     /// `co_await transport.drained()`.
-    Deferred<> drained();
+    Deferred<> drained(std::source_location where = std::source_location::current());
     /// More than `bytes` waiting aborts the connection, with a warning in the log: for peers that do not
     /// read. 0 (the default): no limit.
     void maxBuffered(std::size_t bytes);

@@ -26,15 +26,18 @@ FingerOptions& FingerOptions::timeLimit(Delay time) {
     return *this;
 }
 
-Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options) {
-    const FingerQuery asked = FingerQuery::parse(query, options.port());
-    const auto client = std::make_shared<FingerClient>(reactor, asked, options);
-    auto asking = ask(reactor, asked.host(), asked.port(), client, TCPClientOptions().connectTimeout(options.timeLimit()));
-    co_return co_await std::move(asking);
+Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options, std::source_location where) {
+    try {
+        const FingerQuery asked = FingerQuery::parse(query, options.port());
+        const auto client = std::make_shared<FingerClient>(reactor, asked, options);
+        return ask(reactor, asked.host(), asked.port(), client, TCPClientOptions().connectTimeout(options.timeLimit()), where);
+    } catch (...) {
+        return fail<FingerAnswer>(detail::caughtFailure(), where);
+    }
 }
 
-Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options) {
-    return askFinger(reactor, std::move(query), options).addCallback([](FingerAnswer answer) {
+Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options, std::source_location where) {
+    return askFinger(reactor, std::move(query), options, where).addCallback([](FingerAnswer answer) {
         if (answer.complete()) return std::move(answer.text);
         if (!answer.text.empty() && !answer.text.ends_with('\n')) answer.text += '\n';
         return answer.text + "[" + answer.notice + "]\n";

@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <source_location>
 #include <string>
 #include <string_view>
 
@@ -61,10 +62,12 @@ public:
 
 /// Asks "user@host", "@host", "/W user@host", with or without a port, or "finger://host/user" (see FingerQuery). Fails with InvalidFingerQuery, with what connecting fails with
 /// (ConnectError, DNSLookupError), with TimeoutError, or with ConnectionLost when nothing came. Cancelling aborts the connection.
-BINE_EXPORT Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options = FingerOptions());
+BINE_EXPORT Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options = FingerOptions(),
+                                             std::source_location where = std::source_location::current());
 
 /// The same as text alone; a notice is its last line, in brackets.
-BINE_EXPORT Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options = FingerOptions());
+BINE_EXPORT Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options = FingerOptions(),
+                                         std::source_location where = std::source_location::current());
 
 /// One question over one connection, for any transport. askFinger() connects one.
 class BINE_EXPORT FingerClient : public Protocol {
@@ -74,7 +77,7 @@ public:
     ~FingerClient() override;
 
     /// Once. Cancelling it aborts the connection.
-    Deferred<FingerAnswer> answer() { return answer_.deferred(); }
+    Deferred<FingerAnswer> answer(std::source_location where = std::source_location::current()) { return answer_.deferred(where); }
 
     void connectionMade() override;
     void dataReceived(std::string_view data) override;
