@@ -25,8 +25,8 @@ class Place:
     def has(self, program):
         return os.path.exists(os.path.join(self.folder, program))
 
-    def command(self, program, arguments, processor):
-        return ["taskset", "-c", str(processor), os.path.join(self.folder, program), *map(str, arguments)]
+    def command(self, program, arguments, processor, wrapper=()):
+        return ["taskset", "-c", str(processor), *wrapper, os.path.join(self.folder, program), *map(str, arguments)]
 
 
 def with_environment(environment):
@@ -73,13 +73,14 @@ class Server:
 
 
 @contextlib.contextmanager
-def server(place, program, arguments, environment=None):
+def server(place, program, arguments, environment=None, wrapper=()):
+    """Runs below the command `wrapper`, if one is given."""
     with tempfile.TemporaryFile("w+") as said:  # not a pipe: what nobody reads would block it
-        yield from _server(place, program, arguments, environment, said)
+        yield from _server(place.command(program, arguments, place.measured, wrapper), program, environment, said)
 
 
-def _server(place, program, arguments, environment, said):
-    process = subprocess.Popen(place.command(program, arguments, place.measured), stdout=subprocess.PIPE, stderr=said, text=True,
+def _server(command, program, environment, said):
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True,
                                env=with_environment(environment or {}))
     try:
         if not select.select([process.stdout], [], [], PATIENCE)[0]:
