@@ -24,6 +24,7 @@
 namespace bine::inline v0 {
 
 class Factory;
+class Filter;
 
 namespace detail {
 /// A class's own name: without namespaces and template arguments.
@@ -84,6 +85,7 @@ protected:
     virtual void* capability(std::type_index) { return nullptr; }
 
 private:
+    friend class Filter;
     friend class Transport;
     void endScope(const Failure* loss);
 

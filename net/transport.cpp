@@ -341,7 +341,9 @@ void Transport::deliverKept() {
         settle();
 }
 
-void Transport::keep(std::string_view data) {
+void Transport::keepInput(std::string_view data) {
+    if (!protocol_ || state_ != State::connected || everDisconnecting() || data.empty())
+        return;
     extras().held.append(data);
     keeps_ = true;
 }
@@ -350,9 +352,9 @@ void Transport::deliverData(std::string_view data) {
     if (!protocol_ || state_ != State::connected || everDisconnecting() || data.empty())
         return;
     if (silent_ || keeps_) [[unlikely]]
-        return silent_ ? void() : keep(data);
+        return silent_ ? void() : keepInput(data);
     if (handlers_ != 0)
-        return keep(data);
+        return keepInput(data);
     callHandler("dataReceived()", [&] { protocol_->dataReceived(data); });
 }
 
@@ -453,6 +455,7 @@ void Transport::deliverEof() {
     peerEnded_ = true;
     bindEnd(extras().halfClosedTimeout);
     inputOver();
+    outputAwaited();
 }
 
 bool Transport::finished() const noexcept {
@@ -508,6 +511,8 @@ void Transport::loseConnection(Linger linger) {
     }
     loseConnection();
 }
+
+Duration Transport::endBound() const noexcept { return extras_->boundTime; }
 
 // Of several bounds the earliest counts. REQUIRES: there is a clock.
 void Transport::bindEnd(Duration time) {
@@ -705,7 +710,9 @@ Deferred<> Transport::drained(std::source_location where) {
         return fail<void>(*extras_->outputError, where);
     if (buffered() == 0)
         return succeed();
-    return extras().waiters.emplace_back().deferred(where);
+    auto result = extras().waiters.emplace_back().deferred(where);
+    outputAwaited();
+    return result;
 }
 
 void Transport::maxBuffered(std::size_t bytes) {

@@ -37,6 +37,7 @@
 
 namespace bine::inline v0 {
 
+class Filter;
 class Protocol;
 
 namespace detail {
@@ -232,11 +233,15 @@ protected:
     bool everDisconnecting() const noexcept { return (closing_ & kDisconnecting) != 0; }
     /// With a Linger: when everything is sent end the writing, and drop input until the peer closes.
     bool lingering() const noexcept { return lingering_; }
+    /// How long the end may take. REQUIRES: lingering().
+    Duration endBound() const noexcept;
     /// Whether a call of user code made by this transport is on the stack.
     bool inHandler() const noexcept { return handlers_ != 0; }
     /// pauseProducing() is in force. With it, what the base class keeps for the protocol (see deliverData() and
     /// replaceProtocol()) waits until resumeProducing() calls deliverKept(). The default is false: it never waits.
     virtual bool inputPaused() const noexcept { return false; }
+    /// Keeps it for the protocol, as if a handler were on the stack, until deliverKept().
+    void keepInput(std::string_view data);
     /// Whether the base class keeps input for the protocol.
     bool keepsInput() const noexcept { return keeps_; }
     /// Delivers what is kept, unless the input is paused or a handler is on the stack. Runs user code: from a turn, or
@@ -256,6 +261,9 @@ protected:
     /// Nothing waits any more: resumes a producer, fires drained(). Runs user code: not from inside write(),
     /// nor from flush().
     void outputDrained();
+    /// Something waits for outputDrained() from now on. For transports that do not know by themselves when nothing waits
+    /// any more. Runs no user code.
+    virtual void outputAwaited() {}
     /// Whether anybody waits for outputDrained().
     bool outputWatched() const noexcept { return extras_ != nullptr && watched(); }
     bool hasProducer() const noexcept;
@@ -288,6 +296,7 @@ protected:
     Protocol* protocol() const noexcept { return protocol_.get(); }
 
 private:
+    friend class Filter;
     friend class Protocol;
     friend struct detail::TransportAccess;
     enum class State : std::uint8_t { unattached, connected, ended, lost };
@@ -296,7 +305,6 @@ private:
     bool runHandler(void (*call)(void*), void* object, const char* name);
     void handlerFailed(const Failure& failure, const char* name);
     void settle();
-    void keep(std::string_view data);
     void deliverHeld();
     void lossNow(const Failure& reason);
     void releaseProtocol(const Failure* loss);
