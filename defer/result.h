@@ -49,7 +49,7 @@ public:
             std::construct_at(std::addressof(value_), std::move(other.value_));
             failure_ = Failure();
         } else {
-            failure_ = std::move(other.failure_);
+            failure_ = other.failure_;  // kept there: without it `other` would destroy a value that it has not
         }
         return *this;
     }

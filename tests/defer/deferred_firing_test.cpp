@@ -574,6 +574,22 @@ private slots:
         p.resolver.callback(1);
         QCOMPARE(seen, std::string("picky"));
     }
+    void assigningAFailureDestroysNoValueThatIsNotThere() {
+        static int alive = 0;
+        struct Counted {
+            Counted() { ++alive; }
+            Counted(const Counted&) { ++alive; }
+            ~Counted() { --alive; }
+        };
+        {
+            bine::Result<Counted> result{Counted()};
+            result = bine::Result<Counted>(oops("first"));
+            QCOMPARE(alive, 0);
+            result = bine::Result<Counted>(oops("second"));
+            QCOMPARE(result.failure().getErrorMessage(), std::string("second"));
+        }
+        QCOMPARE(alive, 0);
+    }
     void theHandleMayDieInItsOwnCallback() {
         Resolver<int> resolver;
         auto d = std::make_unique<Deferred<int>>(resolver.deferred());
