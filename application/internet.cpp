@@ -127,9 +127,9 @@ private:
     Scope scope_; // owns the connector
 };
 
-TCPClient::TCPClient(Reactor& reactor, std::string host, Port port, std::shared_ptr<ClientFactory> factory,
+TCPClient::TCPClient(Reactor& reactor, const TextArgument& host, Port port, std::shared_ptr<ClientFactory> factory,
                      TCPClientOptions options)
-    : reactor_(reactor), host_(std::move(host)), port_(port), factory_(std::move(factory)), options_(std::move(options)) {
+    : reactor_(reactor), host_(host.view()), port_(port), factory_(std::move(factory)), options_(std::move(options)) {
     if (!factory_)
         throw std::invalid_argument("TCPClient: there is no factory");
 }

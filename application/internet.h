@@ -61,7 +61,7 @@ private:
 class BINE_EXPORT TCPClient : public Service {
 public:
     /// As connectTCP(), when it starts. Throws std::invalid_argument if there is no factory.
-    TCPClient(Reactor& reactor, std::string host, Port port, std::shared_ptr<ClientFactory> factory,
+    TCPClient(Reactor& reactor, const TextArgument& host, Port port, std::shared_ptr<ClientFactory> factory,
               TCPClientOptions options = TCPClientOptions());
     /// Aborts the attempt or the connection; neither the factory nor the protocol hears of it.
     ~TCPClient() override;

@@ -11,9 +11,11 @@
 #include <memory>
 #include <source_location>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include "bine/base/text_traits.h"
 #include "bine/defer/clock.h"
 #include "bine/defer/core.h"
 #include "bine/defer/deferred_ref.h"
@@ -37,6 +39,16 @@ template <class T>
 class PromiseOf;
 template <class T, class F>
 class CancellerStage;
+
+template <class T>
+inline constexpr bool isText = std::is_convertible_v<T, std::string_view> || std::is_convertible_v<T, std::string>;
+template <class Text, class T>
+Text textAs(const T& text) {
+    if constexpr (std::is_convertible_v<const T&, std::string_view>)
+        return TextTraits<Text>::make(text);
+    else
+        return TextTraits<Text>::make(std::string(text));
+}
 }  // namespace detail
 
 template <class T>
@@ -182,6 +194,23 @@ public:
     template <class F>
     Deferred& addCallbacks(F&& f) & {
         return addCallback(std::forward<F>(f));
+    }
+
+    /// The text as that of a toolkit: `answer.as<QString>()` with "bine/qtreactor/qt_text.h". For results that convert to std::string_view or std::string.
+    template <class Text>
+    Deferred<Text> as() && {
+        static_assert(TextResult<Text>, "as: this type has no TextTraits that make it: for QString and QByteArray include \"bine/qtreactor/qt_text.h\"");
+        static_assert(detail::isText<T>, "as: the result is no text: this is for Deferred<std::string> and the like");
+        if constexpr (TextResult<Text> && detail::isText<T>)
+            return std::move(*this).addCallback([](const auto& text) { return detail::textAs<Text>(text); });
+        else
+            return {};
+    }
+    /// Refused in words.
+    template <class Text>
+    Deferred<Text> as() & {
+        static_assert(detail::accepted<Text>, "as: on a Deferred with a name, write std::move(d).as<QString>(): the type changes");
+        return {};
     }
 
     /// Fires `target` with the result, value or failure; what goes on here is nothing. If `target` has been fired already, AlreadyCalledError goes on here.
@@ -531,6 +560,10 @@ public:
     template <class F, class... G>
     auto addCallbacks(F&& f, G&&... g) && {
         return named(std::move(*this).plain().addCallbacks(std::forward<F>(f), std::forward<G>(g)...));
+    }
+    template <class Text>
+    NamedDeferred<Text> as() && {
+        return named(std::move(*this).plain().template as<Text>());
     }
     NamedDeferred<void> chainDeferred(Resolver<T> target) && { return std::move(*this).plain().chainDeferred(std::move(target)); }
     template <class... F>

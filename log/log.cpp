@@ -292,31 +292,31 @@ void logEvent(LogLevel level, const std::string& logNamespace, std::string_view 
 
 } // namespace
 
-void Logger::log(LogLevel level, std::string_view message, std::vector<LogField> fields,
+void Logger::log(LogLevel level, const TextArgument& message, std::vector<LogField> fields,
                  std::source_location where) const noexcept {
     logEvent(level, logNamespace_, message, std::move(fields), nullptr, {}, where);
 }
-void Logger::debug(std::string_view message, std::vector<LogField> fields,
+void Logger::debug(const TextArgument& message, std::vector<LogField> fields,
                    std::source_location where) const noexcept {
     log(LogLevel::debug, message, std::move(fields), where);
 }
-void Logger::info(std::string_view message, std::vector<LogField> fields,
+void Logger::info(const TextArgument& message, std::vector<LogField> fields,
                   std::source_location where) const noexcept {
     log(LogLevel::info, message, std::move(fields), where);
 }
-void Logger::warn(std::string_view message, std::vector<LogField> fields,
+void Logger::warn(const TextArgument& message, std::vector<LogField> fields,
                   std::source_location where) const noexcept {
     log(LogLevel::warn, message, std::move(fields), where);
 }
-void Logger::error(std::string_view message, std::vector<LogField> fields,
+void Logger::error(const TextArgument& message, std::vector<LogField> fields,
                    std::source_location where) const noexcept {
     log(LogLevel::error, message, std::move(fields), where);
 }
-void Logger::critical(std::string_view message, std::vector<LogField> fields,
+void Logger::critical(const TextArgument& message, std::vector<LogField> fields,
                       std::source_location where) const noexcept {
     log(LogLevel::critical, message, std::move(fields), where);
 }
-void Logger::failure(std::exception_ptr failure, std::string_view message, LogLevel level, std::string detail,
+void Logger::failure(std::exception_ptr failure, const TextArgument& message, LogLevel level, std::string detail,
                      std::source_location where) const noexcept {
     logEvent(level, logNamespace_, message, {}, std::move(failure), std::move(detail), where);
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "bine/log/context.h"
+#include "bine/base/text_traits.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0 {
@@ -42,6 +43,9 @@ public:
     LogField(std::string_view key, std::string value) : key_(key), value_(std::move(value)) {}
     LogField(std::string_view key, std::string_view value) : key_(key), value_(value) {}
     LogField(std::string_view key, const char* value) : key_(key), value_(value ? value : "(null)") {}
+    /// Text of a toolkit, see bine/base/text_traits.h.
+    template <ForeignText Text>
+    LogField(std::string_view key, const Text& value) : key_(key), value_(TextTraits<Text>::read(value)) {}
     /// bool, char, integers, floating point. A template, so that no pointer is taken for a bool.
     template <detail::Number Value>
     LogField(std::string_view key, Value value) : key_(key), value_(text(value)) {}
@@ -88,22 +92,22 @@ class BINE_EXPORT Logger {
 public:
     explicit Logger(std::string logNamespace) noexcept : logNamespace_(std::move(logNamespace)) {}
 
-    void debug(std::string_view message, std::vector<LogField> fields = {},
+    void debug(const TextArgument& message, std::vector<LogField> fields = {},
                std::source_location where = std::source_location::current()) const noexcept;
-    void info(std::string_view message, std::vector<LogField> fields = {},
+    void info(const TextArgument& message, std::vector<LogField> fields = {},
               std::source_location where = std::source_location::current()) const noexcept;
-    void warn(std::string_view message, std::vector<LogField> fields = {},
+    void warn(const TextArgument& message, std::vector<LogField> fields = {},
               std::source_location where = std::source_location::current()) const noexcept;
-    void error(std::string_view message, std::vector<LogField> fields = {},
+    void error(const TextArgument& message, std::vector<LogField> fields = {},
                std::source_location where = std::source_location::current()) const noexcept;
-    void critical(std::string_view message, std::vector<LogField> fields = {},
+    void critical(const TextArgument& message, std::vector<LogField> fields = {},
                   std::source_location where = std::source_location::current()) const noexcept;
-    void log(LogLevel level, std::string_view message, std::vector<LogField> fields = {},
+    void log(LogLevel level, const TextArgument& message, std::vector<LogField> fields = {},
              std::source_location where = std::source_location::current()) const noexcept;
 
     /// Tells of an exception. `detail` is its long form, if there is one (a trace); without it the
     /// exception's type and text are shown.
-    void failure(std::exception_ptr failure, std::string_view message, LogLevel level = LogLevel::critical,
+    void failure(std::exception_ptr failure, const TextArgument& message, LogLevel level = LogLevel::critical,
                  std::string detail = {},
                  std::source_location where = std::source_location::current()) const noexcept;
 

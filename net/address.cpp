@@ -154,7 +154,8 @@ HostnameAddress::HostnameAddress(std::string_view hostname, Port port)
     checkHostname(hostname);
 }
 
-Address Address::of(std::string_view host, Port port) {
+Address Address::of(const TextArgument& text, Port port) {
+    const std::string_view host = text;
     in_addr four{};
     if (parseIPv4(host, four))
         return IPv4Address(host, port);

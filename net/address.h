@@ -13,6 +13,7 @@
 #include <string_view>
 #include <variant>
 
+#include "bine/base/text_traits.h"
 #include "bine/log/export.h"
 
 struct sockaddr;
@@ -111,7 +112,7 @@ public:
     Address(HostnameAddress address) : value_(std::move(address)) {}
     /// An IP literal becomes that kind of address, anything else a HostnameAddress. An IPv6 literal may stand
     /// in brackets: "[::1]". Throws InvalidAddressError, whose text says what to write instead.
-    static Address of(std::string_view host, Port port);
+    static Address of(const TextArgument& host, Port port);
 
     AddressKind kind() const noexcept { return static_cast<AddressKind>(value_.index()); }
     /// "127.0.0.1", "fe80::1%2", a name, or a path; empty when unspecified.

@@ -102,7 +102,7 @@ concept AnsweringProtocol = std::derived_from<P, Protocol> && requires(P& protoc
 /// Connects, and fires with the protocol's answer. Fails as connectProtocol(), or as the answer does. Cancelling ends the attempt
 /// or the connection. The owners of the Deferred own the connection, as those of connectProtocol().
 template <AnsweringProtocol P>
-auto ask(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
+auto ask(Reactor& reactor, const TextArgument& host, Port port, std::shared_ptr<P> protocol,
          const TCPClientOptions& options = TCPClientOptions(),
          std::source_location where = std::source_location::current()) -> decltype(protocol->answer()) {
     return connectProtocol(reactor, host, port, std::move(protocol), options, where)

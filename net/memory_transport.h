@@ -49,6 +49,10 @@ public:
     /// being closed. With a chunk size, in pieces.
     void feed(std::string_view data);
     void feed(std::string_view data, std::size_t chunk);
+    template <ForeignText Text>
+    void feed(const Text& data) {
+        feed(std::string_view(TextTraits<Text>::read(data)));
+    }
     /// The peer ends its writing: readConnectionLost() of a half-closeable protocol, else the connection ends
     /// with ConnectionDone as soon as nothing is queued (see blockOutput()), registered or owed. After what was fed.
     void feedEof();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string_view>
 
+#include "bine/base/text_traits.h"
 #include "bine/log/export.h"
 
 namespace bine::inline v0 {
@@ -38,6 +39,11 @@ public:
     /// No more will be written. No effect without a producer.
     virtual void unregisterProducer() = 0;
     virtual void write(std::string_view data) = 0;
+    /// Text or bytes of a toolkit (base/text_traits.h).
+    template <ForeignText Text>
+    void write(const Text& data) {
+        write(std::string_view(TextTraits<Text>::read(data)));
+    }
 
 protected:
     Consumer() = default;

@@ -347,7 +347,7 @@ bool Stream::connected() const noexcept { return protocol_ && protocol_->connect
 bool Stream::atEnd() const noexcept { return !protocol_ || protocol_->atEnd(); }
 Transport& Stream::transport() const noexcept { return protocol_ ? protocol_->transport() : nullTransport(); }
 
-Deferred<Stream> openConnection(Reactor& reactor, std::string_view host, Port port, const TCPClientOptions& options,
+Deferred<Stream> openConnection(Reactor& reactor, const TextArgument& host, Port port, const TCPClientOptions& options,
                                 std::source_location where) {
     return connectProtocol(reactor, host, port, std::make_shared<detail::StreamProtocol>(), options, where)
         .addCallback([](std::shared_ptr<detail::StreamProtocol> protocol) {

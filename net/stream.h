@@ -140,7 +140,7 @@ private:
 
 /// Connects to a host, a literal or a name. Fails as connectProtocol(); cancelling ends the attempt. The owners of the
 /// Deferred, and of a coroutine that awaits it, own the connection: when one of them dies, it is aborted.
-BINE_EXPORT Deferred<Stream> openConnection(Reactor& reactor, std::string_view host, Port port,
+BINE_EXPORT Deferred<Stream> openConnection(Reactor& reactor, const TextArgument& host, Port port,
                                             const TCPClientOptions& options = TCPClientOptions(),
                                             std::source_location where = std::source_location::current());
 

@@ -682,7 +682,7 @@ void assertThread(const Reactor& reactor, const char* call, std::string_view hos
 
 } // namespace
 
-Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
+Connector connectTCP(Reactor& reactor, const TextArgument& host, Port port,
                      std::shared_ptr<ClientFactory> factory, const TCPClientOptions& options,
                      std::source_location where) {
     assertThread(reactor, "connectTCP()", host, port);
@@ -706,7 +706,7 @@ ListeningPort listenTCP(Reactor& reactor, Port port, std::shared_ptr<Factory> fa
     return ListeningPort(std::move(state));
 }
 
-Deferred<std::shared_ptr<Protocol>> connectFactory(Reactor& reactor, std::string_view host, Port port,
+Deferred<std::shared_ptr<Protocol>> connectFactory(Reactor& reactor, const TextArgument& host, Port port,
                                                    std::shared_ptr<Factory> factory,
                                                    const TCPClientOptions& options,
                                                    std::source_location where) {

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <utility>
 
+#include "bine/base/text_traits.h"
 #include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
 #include "bine/defer/mistakes.h"
@@ -55,7 +56,7 @@ public:
     /// For the whole attempt, name resolution included: 30 s unless set.
     TCPClientOptions& connectTimeout(Delay time);
     /// The local address to connect from; port 0: any.
-    TCPClientOptions& bindAddress(std::string_view host, Port port = 0) {
+    TCPClientOptions& bindAddress(const TextArgument& host, Port port = 0) {
         bindAddress_ = Address::of(host, port);
         return *this;
     }
@@ -75,8 +76,8 @@ class BINE_EXPORT TCPServerOptions {
 public:
     TCPServerOptions() {}
     /// The address to listen on, a literal: "0.0.0.0" unless set; "::1" and the like make an IPv6 port.
-    TCPServerOptions& listenOn(std::string_view host) {
-        host_ = host;
+    TCPServerOptions& listenOn(const TextArgument& host) {
+        host_ = host.view();
         return *this;
     }
     /// How many connections the kernel holds ready for accepting: 50 unless set.
@@ -191,7 +192,7 @@ private:
 
 /// Connects to a host, a literal or a name, and goes on for as long as the factory asks for it. The attempt
 /// begins in a later turn.
-BINE_EXPORT Connector connectTCP(Reactor& reactor, std::string_view host, Port port,
+BINE_EXPORT Connector connectTCP(Reactor& reactor, const TextArgument& host, Port port,
                                  std::shared_ptr<ClientFactory> factory,
                                  const TCPClientOptions& options = TCPClientOptions(),
                                  std::source_location where = std::source_location::current());
@@ -199,7 +200,7 @@ BINE_EXPORT Connector connectTCP(Reactor& reactor, std::string_view host, Port p
 /// Refused in words: no factory for clients.
 template <class X>
 requires(!std::convertible_to<X, std::shared_ptr<ClientFactory>>)
-Connector connectTCP(Reactor&, std::string_view, Port, X&&, const TCPClientOptions& = TCPClientOptions()) {
+Connector connectTCP(Reactor&, const TextArgument&, Port, X&&, const TCPClientOptions& = TCPClientOptions()) {
     if constexpr (std::convertible_to<X, std::shared_ptr<Protocol>>)
         static_assert(detail::accepted<X>, "connectTCP: takes a factory, and this is a protocol: write "
                                            "connectProtocol(reactor, host, port, protocol)");
@@ -235,14 +236,14 @@ ListeningPort listenTCP(Reactor&, Port, X&&, const TCPServerOptions& = TCPServer
 /// awaits the Deferred, and of a chain that waits for it, count as well. An owner added after the Deferred has fired
 /// does not: write transport().ownedBy(owner).
 BINE_EXPORT Deferred<std::shared_ptr<Protocol>>
-connectFactory(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<Factory> factory,
+connectFactory(Reactor& reactor, const TextArgument& host, Port port, std::shared_ptr<Factory> factory,
                const TCPClientOptions& options = TCPClientOptions(),
                std::source_location where = std::source_location::current());
 
 /// Refused in words: no factory.
 template <class X>
 requires(!std::convertible_to<X, std::shared_ptr<Factory>>)
-detail::Refused connectFactory(Reactor&, std::string_view, Port, X&&,
+detail::Refused connectFactory(Reactor&, const TextArgument&, Port, X&&,
                                const TCPClientOptions& = TCPClientOptions()) {
     static_assert(detail::accepted<X>,
                   "connectFactory: takes a std::shared_ptr to a Factory: write Factory::forProtocol<P>(), or "
@@ -254,7 +255,7 @@ detail::Refused connectFactory(Reactor&, std::string_view, Port, X&&,
 /// connectFactory().
 template <class P>
 requires std::derived_from<P, Protocol> Deferred<std::shared_ptr<P>>
-connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_ptr<P> protocol,
+connectProtocol(Reactor& reactor, const TextArgument& host, Port port, std::shared_ptr<P> protocol,
                 const TCPClientOptions& options = TCPClientOptions(),
                 std::source_location where = std::source_location::current()) {
     // Hands the protocol over: a factory that kept it would keep itself, through the protocol's factory().
@@ -270,7 +271,7 @@ connectProtocol(Reactor& reactor, std::string_view host, Port port, std::shared_
 /// Refused in words: no std::shared_ptr to a protocol.
 template <class X>
 requires(!std::convertible_to<X, std::shared_ptr<Protocol>>)
-detail::Refused connectProtocol(Reactor&, std::string_view, Port, X&&,
+detail::Refused connectProtocol(Reactor&, const TextArgument&, Port, X&&,
                                 const TCPClientOptions& = TCPClientOptions()) {
     static_assert(detail::accepted<X>, "connectProtocol: takes a std::shared_ptr to a protocol: write "
                                        "connectProtocol(reactor, host, port, std::make_shared<P>())");

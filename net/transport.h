@@ -23,6 +23,7 @@
 #include <type_traits>
 #include <typeindex>
 
+#include "bine/base/text_traits.h"
 #include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
 #include "bine/defer/failure.h"
@@ -62,12 +63,17 @@ public:
     void write(S&& data) { writeOwned(std::move(data)); }
     /// For bytes that go to many: large ones (16 KiB) are queued by reference, not copied, by connections over sockets.
     void write(const SharedBytes& data) { writeShared(data); }
+    /// Text of a toolkit, as UTF-8, or its bytes: see base/text_traits.h.
+    template <ForeignText Text>
+    void write(const Text& data) { write(TextTraits<Text>::read(data)); }
     /// Refused in words.
     template <class X>
-    requires(!std::convertible_to<X, std::string_view> && !std::same_as<std::remove_cvref_t<X>, SharedBytes>)
+    requires(!std::convertible_to<X, std::string_view> && !std::same_as<std::remove_cvref_t<X>, SharedBytes> &&
+             !ForeignText<std::remove_cvref_t<X>>)
     void write(X&&) {
-        static_assert(detail::accepted<X>, "write: this is no std::string_view and no std::string: for a QString write "
-                                           "text.toStdString(), for a QByteArray bytes.toStdString()");
+        static_assert(detail::accepted<X>, "write: this is no text and no bytes: for QString and QByteArray include "
+                                           "\"bine/qtreactor/qt_text.h\", for GString* and GBytes* "
+                                           "\"bine/gtkreactor/glib_text.h\"");
     }
     /// As many writes, in order. Strings in an rvalue range are taken over.
     template <class Range>

@@ -26,7 +26,7 @@ FingerOptions& FingerOptions::timeLimit(Delay time) {
     return *this;
 }
 
-Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options, std::source_location where) {
+Deferred<FingerAnswer> askFinger(Reactor& reactor, const TextArgument& query, FingerOptions options, std::source_location where) {
     try {
         const FingerQuery asked = FingerQuery::parse(query, options.port());
         const auto client = std::make_shared<FingerClient>(reactor, asked, options);
@@ -36,8 +36,8 @@ Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOpti
     }
 }
 
-Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options, std::source_location where) {
-    return askFinger(reactor, std::move(query), options, where).addCallback([](FingerAnswer answer) {
+Deferred<std::string> finger(Reactor& reactor, const TextArgument& query, FingerOptions options, std::source_location where) {
+    return askFinger(reactor, query, options, where).addCallback([](FingerAnswer answer) {
         if (answer.complete()) return std::move(answer.text);
         if (!answer.text.empty() && !answer.text.ends_with('\n')) answer.text += '\n';
         return answer.text + "[" + answer.notice + "]\n";

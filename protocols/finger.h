@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "bine/base/text_traits.h"
 #include "bine/defer/clock.h"
 #include "bine/defer/deferred.h"
 #include "bine/log/export.h"
@@ -62,11 +63,11 @@ public:
 
 /// Asks "user@host", "@host", "/W user@host", with or without a port, or "finger://host/user" (see FingerQuery). Fails with InvalidFingerQuery, with what connecting fails with
 /// (ConnectError, DNSLookupError), with TimeoutError, or with ConnectionLost when nothing came. Cancelling aborts the connection.
-BINE_EXPORT Deferred<FingerAnswer> askFinger(Reactor& reactor, std::string query, FingerOptions options = FingerOptions(),
+BINE_EXPORT Deferred<FingerAnswer> askFinger(Reactor& reactor, const TextArgument& query, FingerOptions options = FingerOptions(),
                                              std::source_location where = std::source_location::current());
 
 /// The same as text alone; a notice is its last line, in brackets.
-BINE_EXPORT Deferred<std::string> finger(Reactor& reactor, std::string query, FingerOptions options = FingerOptions(),
+BINE_EXPORT Deferred<std::string> finger(Reactor& reactor, const TextArgument& query, FingerOptions options = FingerOptions(),
                                          std::source_location where = std::source_location::current());
 
 /// One question over one connection, for any transport. askFinger() connects one.

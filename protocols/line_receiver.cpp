@@ -14,7 +14,7 @@ LineOnlyReceiver::~LineOnlyReceiver() = default;
 
 void LineOnlyReceiver::lineLengthExceeded(std::string_view) { transport().loseConnection(); }
 
-void LineOnlyReceiver::sendLine(std::string_view line) { transport().writeSequence({line, delimiter_}); }
+void LineOnlyReceiver::sendLine(const TextArgument& line) { transport().writeSequence({line.view(), delimiter_}); }
 
 void LineOnlyReceiver::setDelimiter(std::string_view delimiter) {
     if (delimiter.empty()) throw std::invalid_argument("setDelimiter: a delimiter has at least one byte");

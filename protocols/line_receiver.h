@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "bine/base/text_traits.h"
 #include "bine/log/export.h"
 #include "bine/net/producer.h"
 #include "bine/net/protocol.h"
@@ -25,7 +26,7 @@ public:
     virtual void lineLengthExceeded(std::string_view bytes);
 
     /// Writes the line and the delimiter.
-    void sendLine(std::string_view line);
+    void sendLine(const TextArgument& line);
 
     const std::string& delimiter() const noexcept { return delimiter_; }
     /// From the next line on. Throws std::invalid_argument if empty.

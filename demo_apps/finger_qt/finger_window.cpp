@@ -11,6 +11,7 @@
 #include <QVBoxLayout>
 
 #include "bine/qtreactor/qt_owner.h"
+#include "bine/qtreactor/qt_text.h"
 
 namespace {
 
@@ -61,7 +62,7 @@ void FingerWindow::start() {
     if (longAnswer_->isChecked() && !query_.startsWith('/')) query_.prepend("/W ");
     panel_->hide();
     setBusy(true);
-    auto asking = bine::askFinger(reactor_, query_.toStdString())
+    auto asking = bine::askFinger(reactor_, query_)
                       .ownedBy(this)
                       .addCallback([this](const bine::FingerAnswer& answer) { showAnswer(answer); })
                       .addErrback([this](const bine::Failure& failure) { showFailure(failure); });

@@ -6,6 +6,7 @@
 #include "bine/protocols/finger.h"
 #include "bine/qtreactor/qt_owner.h"
 #include "bine/qtreactor/qt_reactor.h"
+#include "bine/qtreactor/qt_text.h"
 
 int main(int argc, char** argv) {
     QApplication app(argc, argv);
@@ -14,7 +15,8 @@ int main(int argc, char** argv) {
     label.show();
     bine::finger(reactor, "alice@localhost:7979")
         .ownedBy(&label)                              // close the window, and the question dies with it
-        .addCallback([&](std::string answer) { label.setText(QString::fromStdString(answer)); })
+        .as<QString>()
+        .addCallback([&](QString answer) { label.setText(answer); })
         .addErrback([&](const bine::Failure& f) { label.setText(QString::fromStdString(f.userMessage())); });
     return app.exec();
 }

@@ -1,4 +1,4 @@
-// says: write: this is no std::string_view and no std::string
+// says: write: this is no text and no bytes: for QString and QByteArray include
 #include "bine/net/tcp.h"
 
 struct Text {};
