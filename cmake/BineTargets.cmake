@@ -28,14 +28,6 @@ function(bine_target_defaults target)
     endif()
 endfunction()
 
-# In what the library says of its own sources they are called bine/net/x.cpp, on every machine: see log/place.h. Debuggers
-# still find them. ccache makes absolute paths relative, but not those in the sources of a unity build.
-function(bine_short_source_names target)
-    file(RELATIVE_PATH relative ${CMAKE_BINARY_DIR} ${PROJECT_SOURCE_DIR})
-    target_compile_options(${target} PRIVATE -fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=bine/
-                                             -fmacro-prefix-map=${relative}/=bine/)
-endfunction()
-
 # bine_library(<name> FOLDERS <folder>... DESCRIPTION <text> [REQUIRES <pkg-config module>...])
 # makes bine_<name>, its alias Bine::<Name> and the library libbine-<name>; each folder adds its own sources with
 # target_sources(bine_<name> PRIVATE x.cpp).
@@ -52,7 +44,6 @@ function(bine_library name)
     bine_target_defaults(${target})
     # What the library calls of its own is its own, as Clang has it anyway.
     target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-fno-semantic-interposition>)
-    bine_short_source_names(${target})
     set_target_properties(${target} PROPERTIES
         OUTPUT_NAME bine-${name}
         EXPORT_NAME ${exported}

@@ -12,15 +12,27 @@ namespace {
 constexpr std::string_view folders[] = {"application", "base", "defer",     "gtkreactor", "log",
                                         "net",         "protocols", "qtreactor", "reactors"};
 
-// Sources are compiled with a prefix map, so their names begin with "bine/". Headers are found below an include directory anywhere.
+/// Where this library's sources lay when it was built, as the compiler saw it: this file's own name, less what follows.
+std::string_view sourceRoot() noexcept {
+    std::string_view own = std::source_location::current().file_name();
+    own.remove_suffix(std::string_view("log/place.cpp").size());
+    return own;
+}
+
+// A compiler cache makes the names relative, but not in a unity build. Headers are found below an include directory anywhere.
 bool isFileOfThisLibrary(std::string_view file) noexcept {
+    for (const std::string_view root : {sourceRoot(), std::string_view(BINE_SOURCE_ROOT)})
+        if (!root.empty() && file.starts_with(root) && file.ends_with(".cpp")) {
+            const std::string_view inside = file.substr(root.size());
+            if (std::find(std::begin(folders), std::end(folders), inside.substr(0, inside.find('/'))) != std::end(folders)) return true;
+        }
     const std::size_t name = file.rfind('/');
     if (name == std::string_view::npos || name == 0) return false;
     const std::string_view path = file.substr(0, name);
     const std::size_t slash = path.rfind('/');
     if (slash == std::string_view::npos) return false;
     const std::string_view above = path.substr(0, slash);
-    if (above != "bine" && !(file.ends_with(".h") && above.ends_with("/bine"))) return false;
+    if (!file.ends_with(".h") || (above != "bine" && !above.ends_with("/bine"))) return false;
     return std::find(std::begin(folders), std::end(folders), path.substr(slash + 1)) != std::end(folders);
 }
 
@@ -86,6 +98,7 @@ std::string shortFunctionName(std::string_view pretty) {
         text.erase(at);
     }
     text = withoutBrackets(text);
+    replaceAll(text, " const::", "::");  // a lambda in a const function
     if (symbol.empty()) dropQualifiers(text);
     const std::size_t space = text.rfind(' ');
     std::string name = space == std::string::npos ? text : text.substr(space + 1);
