@@ -1,8 +1,8 @@
 // A port that pauses, and a port with a maximum of connections.
 
+#include <algorithm>
 #include <utility>
 
-#include "bine/log/recorder.h"
 #include "kit/reactor_test.h"
 #include "net/net_testing.h"
 
@@ -52,11 +52,9 @@ class AcceptingTest : public kit::ReactorTest {
         for (int i = 0; i < 20; ++i)
             host().turn();
     }
-    static std::size_t warnings(LogRecorder& log) {
-        std::size_t n = 0;
-        for (const LogEvent& event : log.flush())
-            n += event.level == LogLevel::warn;
-        return n;
+    static std::size_t warnings(nettest::Logged& log) {
+        const std::string text = std::exchange(log.text, {});
+        return text.empty() ? 0 : 1 + static_cast<std::size_t>(std::count(text.begin(), text.end(), '|'));
     }
 
     std::shared_ptr<Hall> hall;
@@ -111,7 +109,7 @@ private slots:
         QVERIFY(guests(1));
     }
     void moreThanTheMaximumWaitUntilOneEnds() {
-        LogRecorder log;
+        nettest::Logged log(LogLevel::warn);
         listen(2);
         std::vector<std::shared_ptr<Heard>> clients;
         for (int i = 0; i < 4; ++i) {
@@ -130,7 +128,7 @@ private slots:
         QCOMPARE(hall->living(), std::size_t{2});
     }
     void theWarningComesAgainAfterTheNumberHasFallen() {
-        LogRecorder log;
+        nettest::Logged log(LogLevel::warn);
         listen(2);
         auto one = connect(), two = connect();
         QVERIFY(guests(2));

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bine/log/log.h"
 #include "bine/net/errors.h"
 #include "bine/net/factory.h"
 #include "bine/net/protocol.h"
@@ -118,6 +119,22 @@ public:
         if (onLost)
             onLost(c);
     }
+};
+
+/// The messages of one level that are logged while it lives, "one|two".
+class Logged {
+public:
+    explicit Logged(bine::LogLevel level)
+        : subscription_(bine::addLogObserver(
+              [this, level](const bine::LogEvent& event) {
+                  if (event.level == level)
+                      text += (text.empty() ? "" : "|") + event.message;
+              },
+              level)) {}
+    std::string text;
+
+private:
+    bine::LogSubscription subscription_;
 };
 
 /// Turns until `done`, at most 2000 of them.
