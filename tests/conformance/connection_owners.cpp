@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "bine/defer/gather_results.h"
 #include "bine/defer/owner.h"
 #include "bine/net/answer.h"
 #include "bine/net/stream.h"
@@ -256,21 +255,6 @@ private slots:
         window.reset();
         QVERIFY(serverLost());
         QCOMPARE(question->events, Events{"made"});
-    }
-    void theOwnerOfAListOwnsTheConnectionsWhileItWaits() {
-        const Port port = listen();
-        const auto client = std::make_shared<Heard>();
-        Window window(std::in_place);
-        Resolver<std::shared_ptr<Heard>> never;
-        std::vector<Deferred<std::shared_ptr<Heard>>> members;
-        members.push_back(connectProtocol(reactor(), "127.0.0.1", port, client));
-        members.push_back(never.deferred());
-        gatherResults(std::move(members)).ownedBy(*window).addBoth([](auto) {});
-        QVERIFY(made(*client));
-        turns();
-        window.reset();
-        QVERIFY(serverLost());
-        QCOMPARE(client->events, Events{"made"});
     }
 };
 
