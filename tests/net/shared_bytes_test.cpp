@@ -76,7 +76,7 @@ class SharedBytesTest : public QObject {
             port = listenTCP(reactor, 0, Factory::make([this](const Address&) {
                                  return served.emplace_back(std::make_shared<Heard>());
                              }),
-                             TCPServerOptions().listenOn("127.0.0.1"));
+                             TCPServerOptions().listenOn("127.0.0.1").backlog(200));
             for (std::size_t i = 0; i < members; ++i)
                 clients.emplace_back(port.getHost().port());
             turnUntil(reactor, [&] { return served.size() == members; });
