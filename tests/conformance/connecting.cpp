@@ -209,10 +209,7 @@ private slots:
             .addCallback([&](std::shared_ptr<Protocol>) { fired = true; });
         QVERIFY(spin([&] { return stopped; }));
         QVERIFY(!fired);
-        if (inBuild)
-            QVERIFY(protocol->events.empty());
-        else
-            QVERIFY(protocol->lostBy<ConnectionAborted>());
+        QCOMPARE(protocol->events, inBuild ? std::vector<std::string>() : std::vector<std::string>{"made"}); // and no more
     }
     void r124_aPrefixThatThrowsChangesNothing() {
         struct Unnamed final : Factory {
@@ -302,9 +299,9 @@ private slots:
             reactor().stop();
         });
         std::function<void()> count = [&] {
-            if (lost == 0 || lost == many)
+            if (lost == many)
                 return;
-            ++turns;
+            turns += lost > 0;
             reactor().callLater(0s, count);
         };
         reactor().addSystemEventTrigger(

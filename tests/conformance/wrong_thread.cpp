@@ -39,7 +39,7 @@ void onThreadCalled(const char* name, const std::function<void()>& f) {
 std::string lastWordsOf(const std::function<void()>& f) {
     int ends[2];
     if (::pipe(ends) != 0) qFatal("pipe: %d", errno);
-    const pid_t child = ::fork();
+    const pid_t child = ::_Fork(); // not fork(): its child would not own the reactor
     if (child == 0) {
         const rlimit noCore{0, 0};
         ::setrlimit(RLIMIT_CORE, &noCore);
