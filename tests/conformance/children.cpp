@@ -395,10 +395,11 @@ private slots:
         Sleeper child;
         std::optional<ChildExit> exit;
         const auto watching = watch(child.pid(), exit);
+        const int pidfd = watching.pidfd(); // the watch itself is the parent's
         const pid_t writer = fork();
         if (writer == 0) { // ends the child, while its parent reads
             child.end();
-            pollfd ended{watching.pidfd(), POLLIN, 0};
+            pollfd ended{pidfd, POLLIN, 0};
             _exit(poll(&ended, 1, -1) == 1 && write(ends[1], "x", 1) == 1 ? 0 : 1);
         }
         char c = 0;
