@@ -36,7 +36,17 @@ struct Hall : Factory {
 class AcceptingTest : public kit::ReactorTest {
     Q_OBJECT
 
+public:
+    ~AcceptingTest() override { letGuestsGo(); }
+
+private:
+    // The guests keep their factory, which keeps them.
+    void letGuestsGo() {
+        if (hall)
+            hall->guests.clear();
+    }
     void listen(std::size_t maximum = 0) {
+        letGuestsGo();
         hall = std::make_shared<Hall>();
         port = listenTCP(reactor(), 0, hall, TCPServerOptions().listenOn("127.0.0.1").maximumConnections(maximum));
     }

@@ -52,8 +52,9 @@ class ConnectionOwnersTest : public kit::ReactorTest {
     /// A server whose connections are Heard; they stay in `accepted`.
     Port listen() {
         accepted = std::make_shared<std::vector<std::shared_ptr<Heard>>>();
-        port_ = listenTCP(reactor(), 0, Factory::make([accepted = accepted](const Address&) {
-                              return accepted->emplace_back(std::make_shared<Heard>());
+        port_ = listenTCP(reactor(), 0, Factory::make([weak = std::weak_ptr(accepted)](const Address&) { // they keep their factory
+                              const auto all = weak.lock();
+                              return all ? all->emplace_back(std::make_shared<Heard>()) : nullptr;
                           }),
                           TCPServerOptions().listenOn("127.0.0.1"));
         return port_.getHost().port();
@@ -96,9 +97,9 @@ private slots:
         const auto client = std::make_shared<Heard>();
         auto window = std::make_shared<Window>(std::in_place);
         bool called = false;
-        connectFactory(reactor(), "127.0.0.1", port, Factory::make([=](const Address&) {
+        connectFactory(reactor(), "127.0.0.1", port, Factory::make([window, weak = std::weak_ptr(client)](const Address&) {
                            window->reset();
-                           return client;
+                           return weak.lock(); // it keeps its factory
                        }))
             .ownedBy(**window)
             .addBoth([&](auto) { called = true; });

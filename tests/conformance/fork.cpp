@@ -130,15 +130,15 @@ private slots:
         QFETCH(bool, inCallback);
         Scene scene(host());
         auto line = connected(scene);
-        bool triggered = false;
-        scene.reactor().addSystemEventTrigger("before", "shutdown", [&] { triggered = true; });
+        const auto triggered = std::make_shared<bool>(false); // the parent's shutdown comes after this function
+        scene.reactor().addSystemEventTrigger("before", "shutdown", [triggered] { *triggered = true; });
         scene.reactor().callLater(50ms, [] {});
         bine::kit::Wire wire(scene.reactor(), [](const std::string&) {});
         int result = -1;
         const auto forkNow = [&] {
             result = inChild([&] {
                 host().destroyReactor();
-                return triggered || line.chatty->lost() || line.chatty->told != 0 ? 1 : 0;
+                return *triggered || line.chatty->lost() || line.chatty->told != 0 ? 1 : 0;
             });
         };
         if (inCallback) {

@@ -422,8 +422,8 @@ private slots:
     void r268_whatIsOwnedEndsWithItsThread() {
         Owner* owner = nullptr;
         std::thread::id home, died;
-        static thread_local std::unique_ptr<Deferred<>> kept;
         std::thread([&] {
+            static thread_local std::unique_ptr<Deferred<>> kept;
             home = std::this_thread::get_id();
             owner = new Owner;
             Resolver<> answer([probe = Probe(died)] {});

@@ -48,7 +48,9 @@ class ReplaceProtocolTest : public kit::ReactorTest {
 
     /// Connects a client with `server`.
     std::shared_ptr<Heard> connect(const std::shared_ptr<Protocol>& server) {
-        const auto port = listenTCP(reactor(), 0, Factory::make([server](const Address&) { return server; }),
+        const auto port = listenTCP(reactor(), 0, Factory::make([server = std::shared_ptr(server)](const Address&) mutable {
+                                         return std::exchange(server, nullptr); // it keeps its factory
+                                     }),
                                     TCPServerOptions().listenOn("127.0.0.1"));
         auto client = std::make_shared<Heard>();
         connectProtocol(reactor(), "127.0.0.1", port.getHost().port(), client).addBoth([](auto) {});

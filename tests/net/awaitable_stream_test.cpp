@@ -51,10 +51,12 @@ template <class T>
 struct Outcome {
     std::string text = "waits";
     DeferredRef ref;
+    Scope scope; // what ends after this tells it nothing
 
     explicit Outcome(Deferred<T> read) {
         ref = read.ref();
         std::move(read)
+            .ownedBy(scope)
             .addCallback([this](T value) { text = "=" + show(std::move(value)); })
             .addErrback([this](const Failure& failure) {
                 if (failure.check<EndOfStreamError>())

@@ -154,7 +154,7 @@ private slots:
             room.clients.front().read(got);
             return got.size() >= 10'000;
         }));
-        QVERIFY(first.view().starts_with(got));
+        QVERIFY(first.view().starts_with(std::string_view(got).substr(0, 10'000)));
         for (const auto& each : room.served)
             each->transport().abortConnection();
         turn(room.reactor);
