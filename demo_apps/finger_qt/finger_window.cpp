@@ -73,7 +73,7 @@ void FingerWindow::stop() { asking_.cancel(); }
 
 void FingerWindow::showAnswer(const bine::FingerAnswer& answer) {
     setBusy(false);
-    text_->setPlainText(QString::fromStdString(answer.text));
+    showText(QString::fromStdString(answer.text));
     pages_->setCurrentWidget(text_);
     const int lines = text_->document()->blockCount() - (answer.text.ends_with('\n') || answer.text.empty() ? 1 : 0);
     if (lines == 0)
@@ -86,7 +86,7 @@ void FingerWindow::showAnswer(const bine::FingerAnswer& answer) {
 // The answer to an earlier question would be taken for the answer to this one.
 void FingerWindow::showFailure(const bine::Failure& failure) {
     setBusy(false);
-    pages_->setCurrentWidget(placeholder_);
+    pages_->setCurrentWidget(blank_);
     if (failure.check<bine::CancelledError>())
         showStatus(tr("Stopped"));
     else
@@ -98,6 +98,15 @@ void FingerWindow::setBusy(bool busy) {
     progress_->setVisible(busy);
     stop_->setEnabled(busy);
     showStatus(busy ? tr("Asking for %1").arg(query_) : QString());
+}
+
+// Each paragraph runs as its first letter does; the text stands at the side where it begins.
+void FingerWindow::showText(const QString& text) {
+    QTextOption option = text_->document()->defaultTextOption();
+    option.setTextDirection(Qt::LayoutDirectionAuto);
+    option.setAlignment(text.isRightToLeft() ? Qt::AlignRight : Qt::AlignLeft);
+    text_->document()->setDefaultTextOption(option);
+    text_->setPlainText(text);
 }
 
 void FingerWindow::showStatus(const QString& text) { status_->setText(text); }
@@ -183,12 +192,11 @@ void FingerWindow::makeContent() {
     text_->setAccessibleName(tr("Answer"));
     text_->setFrameShape(QFrame::NoFrame);
     text_->document()->setDocumentMargin(style()->pixelMetric(QStyle::PM_LayoutLeftMargin));
-    QTextOption option = text_->document()->defaultTextOption();
-    option.setTextDirection(Qt::LayoutDirectionAuto);  // each paragraph by its first letter
-    text_->document()->setDefaultTextOption(option);
     pages_ = new QStackedWidget;
     pages_->addWidget(placeholder_ = makePlaceholder());
     pages_->addWidget(text_);
+    pages_->addWidget(blank_ = new QWidget);
+    pages_->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Ignored);  // a message comes first
 
     auto* content = new QWidget;
     auto* column = new QVBoxLayout(content);

@@ -32,6 +32,7 @@ private:
     void stop();
     void showAnswer(const bine::FingerAnswer& answer);
     void showFailure(const bine::Failure& failure);
+    void showText(const QString& text);
     void showStatus(const QString& text);
     void setBusy(bool busy);
 
@@ -57,6 +58,7 @@ private:
     MessagePanel* panel_ = nullptr;
     QStackedWidget* pages_ = nullptr;
     QWidget* placeholder_ = nullptr;
+    QWidget* blank_ = nullptr;
     QPlainTextEdit* text_ = nullptr;
     QLabel* status_ = nullptr;
     QProgressBar* progress_ = nullptr;

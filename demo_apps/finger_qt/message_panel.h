@@ -3,7 +3,7 @@
 
 #include <QCoreApplication>
 #include <QFrame>
-#include <QHBoxLayout>
+#include <QGridLayout>
 #include <QLabel>
 #include <QPainter>
 #include <QStyle>
@@ -28,12 +28,13 @@ public:
         dismiss_->setAutoRaise(true);
         connect(dismiss_, &QToolButton::clicked, this, &QWidget::hide);
         margin_ = style()->pixelMetric(QStyle::PM_LayoutLeftMargin) / 2;
-        auto* row = new QHBoxLayout(this);
-        row->setContentsMargins(2 * margin_, 2 * margin_, 2 * margin_, 2 * margin_);
-        row->addWidget(&icon_, 0, Qt::AlignVCenter);
-        row->addWidget(&text_, 1);
-        row->addWidget(remedy_, 0, Qt::AlignVCenter);
-        row->addWidget(dismiss_, 0, Qt::AlignVCenter);
+        auto* grid = new QGridLayout(this);
+        grid->setContentsMargins(2 * margin_, 2 * margin_, 2 * margin_, 2 * margin_);
+        grid->addWidget(&icon_, 0, 0, Qt::AlignTop);
+        grid->addWidget(&text_, 0, 1);
+        grid->addWidget(dismiss_, 0, 2, Qt::AlignTop);
+        grid->addWidget(remedy_, 1, 1, Qt::AlignLeft);
+        grid->setColumnStretch(1, 1);
         hide();
     }
     void showMessage(Kind kind, const QString& text, bool mayTryAgain = false) {
