@@ -2,6 +2,7 @@
 
 #include <QtTest/QtTest>
 
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -17,6 +18,21 @@
 using namespace std::chrono_literals;
 
 namespace {
+
+/// Moves the owner to a thread of its own and runs f there. Hands over by std:: alone: TSan does not see what Qt synchronises.
+template <class F>
+void onThreadOf(QObject* owner, F f) {
+    std::promise<QThread*> there;
+    std::promise<void> moved;
+    std::thread thread([&] {
+        there.set_value(QThread::currentThread());
+        moved.get_future().wait();
+        f();
+    });
+    owner->moveToThread(there.get_future().get());
+    moved.set_value();
+    thread.join();
+}
 
 /// A connection with signals and slots.
 class QtProtocol final : public QObject, public bine::Protocol {};
@@ -163,15 +179,10 @@ private slots:
         auto* owner = new QObject;
         bine::Resolver<> answer;
         answer.deferred().ownedBy(owner).addCallback([captured] { ++*captured; });
-        QThread thread;
-        thread.start();
-        owner->moveToThread(&thread);
-        QMetaObject::invokeMethod(owner, [owner] { delete owner; }, Qt::BlockingQueuedConnection);
+        onThreadOf(owner, [owner] { delete owner; });
         answer.callback();
         QCOMPARE(*captured, 0);
         QCOMPARE(captured.use_count(), 1L);
-        thread.quit();
-        QVERIFY(thread.wait(20'000));
     }
 
     void r268_withoutAReactorQtsLoopReleasesWhatItOwned() {
@@ -189,22 +200,14 @@ private slots:
         int calls = 0;
         bine::Resolver<> here;
         here.deferred().ownedBy(owner).addCallback([&] { ++calls; });
-        QThread thread;
-        thread.start();
-        owner->moveToThread(&thread);
-        QMetaObject::invokeMethod(
-            owner,
-            [&] {
-                bine::Resolver<> there;
-                there.deferred().ownedBy(owner).addCallback([&] { ++calls; });
-                delete owner;
-                there.callback();
-            },
-            Qt::BlockingQueuedConnection);
+        onThreadOf(owner, [&] {
+            bine::Resolver<> there;
+            there.deferred().ownedBy(owner).addCallback([&] { ++calls; });
+            delete owner;
+            there.callback();
+        });
         here.callback();
         QCOMPARE(calls, 0);
-        thread.quit();
-        QVERIFY(thread.wait(20'000));
     }
 
     void anOwnerThatDiesOnAnotherThread() {
