@@ -2,7 +2,7 @@
 // What a function returns that has refused its arguments at compile time. Internal to deferred.h.
 //
 // A public function checks its callables before it does anything else. What does not fit meets a static_assert whose text says what to write, and the rest of
-// the body is left out. Such a function returns Refused, which takes whatever follows in the chain: one mistake is one error.
+// the body is left out. Such a function returns Refused, which accepts every further call of the chain. So one mistake is one error.
 
 #include <type_traits>
 

@@ -35,7 +35,7 @@ void OwnerEntry::objectDied() noexcept {
         dead_.store(true, std::memory_order_release);
         return home_->diedElsewhere(self);
     }
-    end();  // known until then: what is given to the object meanwhile ends with it
+    end();  // the entry stays known: things that the object is given meanwhile end with it
     dead_.store(true, std::memory_order_release);
     home_->forget(*this);
 }

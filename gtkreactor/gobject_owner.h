@@ -4,7 +4,7 @@
 // On one thread per object, the first that says ownedBy(); another throws std::logic_error, unless the first
 // has ended. The object may be disposed of on another thread: from then on nothing that it owns starts. What
 // it owns ends on the thread that said ownedBy(); see docs/owners.md, "An owner that dies on another thread".
-// One weak reference per object, whatever it owns.
+// One weak reference per object serves all that it owns.
 //
 // Types whose struct is known to the compiler (GtkWidget, GtkWindow, your own) may be given directly; for the
 // opaque ones (GtkLabel) say G_OBJECT(). The pointer does not keep the object.

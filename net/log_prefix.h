@@ -1,5 +1,5 @@
 #pragma once
-// prefixOf(): the log prefix of an object of the user's, whatever its logPrefix() does. Internal; any thread.
+// prefixOf(): the log prefix of a user's object, also when its logPrefix() throws. Internal; any thread.
 //
 // A prefix is for people: a logPrefix() that throws must not change what happens to a connection or a port.
 

@@ -4,7 +4,7 @@
 // On the thread the object lives on; elsewhere it throws std::logic_error. The object may move to another
 // thread and die there: once its destructor is over, nothing that it owns starts. What it owns ends on the
 // thread that said ownedBy(); see docs/owners.md, "An owner that dies on another thread". One hook and one
-// connection per object, whatever it owns; a look-up in a hash to find it.
+// connection per object serve all that it owns. A look-up in a hash finds the hook.
 //
 // Trap: a QObject says destroyed() when its derived members are gone already. A class whose callbacks or
 // coroutines use its members owns them with a Scope declared last.

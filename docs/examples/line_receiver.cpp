@@ -72,7 +72,7 @@ public:
     void dataReceived(std::string_view data) override { transport().write(data); }
 };
 
-// Lines until "CHAT", and then whatever a Chat makes of the bytes behind it.
+// Reads lines until "CHAT". A Chat gets the bytes behind it.
 class Reception : public bine::LineReceiver {
 public:
     void lineReceived(std::string_view line) override {
